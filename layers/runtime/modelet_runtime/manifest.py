@@ -1,0 +1,226 @@
+"""`manifest.json`: what a built version of a model is, as the toolchain wrote it.
+
+The manifest is the one contract between the toolchain, the functions and `infra/`. It is read at
+every cold start, so plain dataclasses and `json` do it; unknown keys are refused.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelet_runtime.errors import ArtifactError
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of the graph.
+
+    Attributes:
+        name: The tensor's name in the graph.
+        datatype: An Open Inference Protocol datatype, such as `FP32`.
+        shape: The dimensions, -1 where an axis is variable.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The graph's inputs and outputs, in graph order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def has_batch_axis(self) -> bool:
+        """Whether the first axis of every input and output is variable, and so holds rows."""
+        return all(spec.shape[:1] == (-1,) for spec in (*self.inputs, *self.outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step before or after the graph: its name in `steps/` and its checked parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Facts read from the ONNX graph.
+
+    Attributes:
+        opsets: Operator set version per domain; the default domain is `ai.onnx`.
+        operators: How many nodes there are of each operator.
+        precision: What the weights are stored as: `fp32`, `int8-dynamic`, ...
+    """
+
+    opsets: Mapping[str, int]
+    operators: Mapping[str, int]
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the function gets; the names and limits are Lambda's.
+
+    Attributes:
+        memory_mib: 128 to 10,240; one vCPU for each 1,769.
+        timeout_s: 1 to 900; API Gateway waits 30 at most.
+        ephemeral_storage_mib: 512 to 10,240, at `/tmp`.
+        architecture: `x86_64` or `arm64`.
+        max_concurrency: Environments at once, or None for the account's limit.
+        snap_start: Whether published versions are snapshotted after init.
+        provisioned_concurrency: Environments kept warm; excludes `snap_start`.
+    """
+
+    memory_mib: int = 1769
+    timeout_s: int = 30
+    ephemeral_storage_mib: int = 512
+    architecture: str = "x86_64"
+    max_concurrency: int | None = None
+    snap_start: bool = True
+    provisioned_concurrency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """One file of the version folder: its sha256 in hex and its size."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the model came from.
+
+    Attributes:
+        kind: The converter that read it: `onnx`, `sklearn`, ...
+        uri: As written in `model.toml`.
+        sha256: Digest of the source, its hooks and its recipe: equal digests build equal bytes.
+    """
+
+    kind: str
+    uri: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A built version of a model.
+
+    Attributes:
+        name: The model's name, `<domain>_<task>`; routes, functions and metrics use it.
+        version: The number of the version folder.
+        description: One sentence for people.
+        target: `cpu` (the function runs the graph) or `gpu` (an endpoint does).
+        source: Where it came from.
+        signature: The graph's inputs and outputs.
+        input_steps: Steps from a body as people have it to the graph's inputs.
+        output_steps: Steps from the graph's outputs to an answer as people read it.
+        labels: Class names by index, where the model has them.
+        graph: Facts read from the graph.
+        resources: What the function gets.
+        layers: Option layers the steps need, such as `image`.
+        files: Digest per file of the version folder, `manifest.json` excepted.
+        tools: Version per tool that took part in the build.
+        format: The manifest's own version.
+    """
+
+    name: str
+    version: int
+    description: str
+    target: str
+    source: Source
+    signature: Signature
+    input_steps: tuple[Step, ...]
+    output_steps: tuple[Step, ...]
+    labels: tuple[str, ...]
+    graph: Graph
+    resources: Resources
+    layers: tuple[str, ...]
+    files: Mapping[str, FileDigest]
+    tools: Mapping[str, str]
+    format: int = FORMAT
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a version folder.
+
+        Raises:
+            ArtifactError: It is missing, not JSON, of another format, or has unknown or missing keys.
+        """
+        path = folder / FILE_NAME
+        try:
+            document = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path}: {error}") from error
+        return cls.from_dict(document, where=str(path))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], where: str = FILE_NAME) -> "Manifest":
+        """Build a manifest from its JSON form; `where` stands before the text of errors."""
+        if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+            actual = document.get("format") if isinstance(document, Mapping) else type(document).__name__
+            raise ArtifactError(f"{where}: format: expected {FORMAT}, got {actual}")
+        try:
+            signature = document["signature"]
+            values = dict(document)
+            values["source"] = _read(Source, document["source"], f"{where}: source")
+            values["signature"] = Signature(
+                _specs(signature["inputs"], f"{where}: signature.inputs"),
+                _specs(signature["outputs"], f"{where}: signature.outputs"),
+            )
+            values["input_steps"] = _steps(document["input_steps"], f"{where}: input_steps")
+            values["output_steps"] = _steps(document["output_steps"], f"{where}: output_steps")
+            values["labels"] = tuple(document["labels"])
+            values["graph"] = _read(Graph, document["graph"], f"{where}: graph")
+            values["resources"] = _read(Resources, document["resources"], f"{where}: resources")
+            values["layers"] = tuple(document["layers"])
+            values["files"] = {
+                name: _read(FileDigest, digest, f"{where}: files.{name}")
+                for name, digest in document["files"].items()
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{where}: missing or malformed key {error}") from error
+        return _read(cls, values, where)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form; `from_dict` gives an equal manifest back."""
+        return asdict(self)
+
+
+def _read(kind: type[_T], document: Mapping[str, Any], where: str) -> _T:
+    """Build a dataclass from a mapping, refusing unknown and missing keys."""
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(document) - set(known))
+    if unknown:
+        raise ArtifactError(f"{where}: unknown key {', '.join(unknown)}")
+    missing = sorted(
+        name
+        for name, f in known.items()
+        if name not in document and f.default is MISSING and f.default_factory is MISSING
+    )
+    if missing:
+        raise ArtifactError(f"{where}: missing key {', '.join(missing)}")
+    return kind(**document)
+
+
+def _specs(documents: Sequence[Mapping[str, Any]], where: str) -> tuple[TensorSpec, ...]:
+    return tuple(
+        _read(TensorSpec, {**document, "shape": tuple(document["shape"])}, where) for document in documents
+    )
+
+
+def _steps(documents: Sequence[Mapping[str, Any]], where: str) -> tuple[Step, ...]:
+    return tuple(_read(Step, document, where) for document in documents)

@@ -1,0 +1,69 @@
+# Everything a person or CI types. Each target installs what it needs into .venv and nothing outside it.
+PYTHON ?= python3
+PORT ?= 8080
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-infra run test test-infra test-containers soak check fix bench synth images lock docs clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+install: .venv/.installed  ## Make .venv with everything that run, test and check need
+
+.venv/.installed: requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"modelet needs Python 3.11 to 3.13, and {sys.executable} is {v.major}.{v.minor}: make PYTHON=python3.13 ...")'
+	@echo "Setting up .venv (once; about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install-infra: .venv/.installed-infra
+
+.venv/.installed-infra: .venv/.installed requirements/infra.lock
+	@echo "Adding the CDK to .venv"
+	@$(PIP) install --require-hashes -r requirements/infra.lock
+	@touch $@
+
+run: install  ## Build what is missing and serve everything on http://127.0.0.1:$(PORT)
+	@$(BIN)/modelet build
+	@exec $(BIN)/modelet serve --port $(PORT)
+
+test: install  ## Unit and functional tests: no AWS, Docker or GPU
+	@$(BIN)/modelet build
+	@$(BIN)/python -m pytest tests/unit tests/functional
+
+test-infra: install-infra  ## Tests of the CDK app
+	@$(BIN)/python -m pytest tests/infra
+
+soak: install  ## 16 clients for 60 seconds: no failure, no growth in memory
+	@$(BIN)/modelet build
+	@$(BIN)/python -m pytest tests/e2e/soak.py
+
+check: install  ## Lint, types, import directions, generated docs; changes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+fix: install  ## Format and mend what ruff can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Ratios against peers, measured in one run
+	@$(BIN)/modelet build
+	@$(BIN)/modelet bench
+
+lock:  ## Pin and hash the dependencies anew
+	@$(PIP) install --quiet uv
+	@for set in "dev --extra sklearn --extra examples --extra dev" "infra --extra sklearn --extra examples --extra dev --extra infra"; do \
+	  set -- $$set; name=$$1; shift; \
+	  $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
+	    --no-annotate --custom-compile-command "make lock" "$$@" --output-file requirements/$$name.lock pyproject.toml; \
+	done
+
+clean:  ## Remove .venv, caches and built binaries
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache cdk.out build *.egg-info layers/.build
+	@find model_artifacts -name '*.onnx' -delete -o -name '*.ort' -delete

@@ -1,5 +1,6 @@
 """Tensors as they travel between protocols and sessions: a header and a buffer, never copied."""
 
+import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -115,8 +116,8 @@ class Tensor:
         if datatype.name == "BOOL":
             return cls(name, datatype, tuple(shape), memoryview(_pack_booleans(name, values)))
         try:
-            packed = array(datatype.format, values)
-        except (TypeError, OverflowError) as error:
+            packed = _pack(datatype, values)
+        except (TypeError, OverflowError, struct.error) as error:
             raise DatatypeMismatch(name, datatype.name, str(error)) from error
         return cls.from_buffer(name, datatype, shape, packed)
 
@@ -140,10 +141,14 @@ class Tensor:
     def values(self) -> Sequence[Any]:
         """The elements in row-major order: `bytes` for `BYTES`, numbers or booleans otherwise.
 
-        A numeric tensor gives a memoryview cast to its format: index it, or call `.tolist()`.
+        A numeric tensor gives a memoryview cast to its format, 16-bit floats a tuple of floats.
         """
         if isinstance(self.data, tuple):
             return self.data
+        if self.datatype.name == "FP16":  # memoryview cannot be cast to `e` before Python 3.12
+            return struct.unpack(f"<{self.element_count}e", self.data)
+        if self.datatype.name == "BF16":
+            return _unpack_bf16(self.data)
         return self.data.cast(self.datatype.format)  # type: ignore[call-overload,no-any-return]
 
     def renamed(self, name: str) -> "Tensor":
@@ -173,8 +178,36 @@ def _as_bytes(name: str, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair
+            raise DatatypeMismatch(name, "BYTES", f"text that is not Unicode: {error.reason}") from error
     raise DatatypeMismatch(name, "BYTES", f"{type(value).__name__} {value!r}")
+
+
+def _pack(datatype: Datatype, values: Sequence[Any]) -> "array[Any] | bytes":
+    if datatype.name == "FP16":
+        return struct.pack(f"<{len(values)}e", *values)
+    if datatype.name == "BF16":
+        return _pack_bf16(values)
+    return array(datatype.format, values)
+
+
+def _pack_bf16(values: Sequence[Any]) -> "array[int]":
+    """Keep the upper half of each FP32, rounded to nearest even; a NaN stays one."""
+    words = memoryview(array("f", values)).cast("B").cast("I")
+    return array(
+        "H",
+        [
+            0x7FC0 if value != value else (word + 0x7FFF + (word >> 16 & 1)) >> 16  # noqa: PLR0124
+            for value, word in zip(values, words, strict=True)
+        ],
+    )
+
+
+def _unpack_bf16(data: memoryview) -> Sequence[float]:
+    words = array("I", [half << 16 for half in data.cast("H")])
+    return memoryview(words).cast("B").cast("f")
 
 
 def _pack_booleans(name: str, values: Iterable[Any]) -> bytes:

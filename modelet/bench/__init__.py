@@ -1,0 +1,1 @@
+"""`modelet bench`: ratios against peers, taken side by side in one run, never lone times."""

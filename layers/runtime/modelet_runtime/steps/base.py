@@ -1,15 +1,33 @@
-"""What a step is: pure functions between a body as people have it and the graph's tensors."""
+"""What a step is: pure functions between a body as people have it and the graph's tensors.
+
+A step has two halves. Its class is a frozen dataclass of parameters, documented and checked without
+any library being there, so the toolchain can read a `model.toml` on a machine that could not run it.
+`bind` then makes the function that runs, and imports what it needs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from modelet_runtime.manifest import Manifest, TensorSpec
 from modelet_runtime.tensor import Tensor
 
-# What a body was parsed to: bytes (an image, any file), text, or a JSON value (a record, a row).
+if TYPE_CHECKING:
+    from modelet_runtime.steps.hook import Hooks
+
+# What a body was parsed to: bytes (an image, any file), text, a JSON value (a record, a row), a `Cell`
+# of a table or a `Tensor` (a row of an array).
 Value = Any
 # What people read: any JSON-serialisable value.
 Answer = Any
+
+
+class Cell(str):
+    """The text of one cell of a table: the input it is for decides whether it is a number."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +68,94 @@ class Pipeline(Protocol):
 
     def decode(self, outputs: Mapping[str, Tensor], context: Any) -> Answer:
         """Turn one row of the graph's outputs, without the batch axis, into an answer."""
+        ...
+
+
+class Model:
+    """What steps are bound to: the manifest, the version folder and the graph's rows.
+
+    Attributes:
+        manifest: What the built version is.
+        folder: Its version folder, with the assets and hooks.
+    """
+
+    def __init__(self, manifest: Manifest, folder: Path) -> None:
+        self.manifest = manifest
+        self.folder = folder
+
+    @cached_property
+    def inputs(self) -> dict[str, TensorSpec]:
+        """The graph's inputs by name, without the batch axis where the graph has one."""
+        return self._rows(self.manifest.signature.inputs)
+
+    @cached_property
+    def outputs(self) -> dict[str, TensorSpec]:
+        """The graph's outputs by name, without the batch axis where the graph has one."""
+        return self._rows(self.manifest.signature.outputs)
+
+    @cached_property
+    def hooks(self) -> "Hooks":
+        """The model's own `hooks.py`, loaded once for the input and the output side."""
+        from modelet_runtime.steps.hook import load  # noqa: PLC0415 (only models with hooks pay for it)
+
+        return load(self.manifest, self.folder)
+
+    def _rows(self, specs: tuple[TensorSpec, ...]) -> dict[str, TensorSpec]:
+        start = 1 if self.manifest.signature.has_batch_axis else 0
+        return {spec.name: TensorSpec(spec.name, spec.datatype, spec.shape[start:]) for spec in specs}
+
+
+class Encode(Protocol):
+    """An input step bound to a model."""
+
+    def __call__(self, value: Value) -> Value | Encoded | Answered:
+        """Turn a value into one nearer to the graph, into the graph's inputs, or into the answer."""
+        ...
+
+
+class Decode(Protocol):
+    """An output step bound to a model."""
+
+    def __call__(self, outputs: Any, context: Any) -> Answer:
+        """Turn outputs by name (the first step) or the previous step's answer into an answer."""
+        ...
+
+
+class Step(Protocol):
+    """A step's class: its fields are its parameters, its docstring their documentation.
+
+    `__post_init__` raises ValueError for a value the annotations cannot exclude.
+
+    Attributes:
+        layers: Option layers the bound step imports from, such as `image`.
+    """
+
+    layers: ClassVar[tuple[str, ...]]
+
+
+class InputStep(Step, Protocol):
+    """A step in front of the graph."""
+
+    def media_types(self, model: Model) -> tuple[str, ...]:
+        """The media types the step takes, most specific first."""
+        ...
+
+    def bind(self, model: Model) -> Encode:
+        """Make the function that encodes.
+
+        Raises:
+            ArtifactError: The step does not fit the model.
+        """
+        ...
+
+
+class OutputStep(Step, Protocol):
+    """A step behind the graph."""
+
+    def bind(self, model: Model) -> Decode:
+        """Make the function that decodes.
+
+        Raises:
+            ArtifactError: The step does not fit the model.
+        """
         ...

@@ -1,0 +1,46 @@
+"""Rows to a batch and back; a batch's rows are views, never copies."""
+
+from collections.abc import Mapping, Sequence
+
+from modelet_runtime.errors import InferenceFailed
+from modelet_runtime.tensor import Tensor
+
+Row = Mapping[str, Tensor]
+
+
+def stack(rows: Sequence[Row]) -> list[Tensor]:
+    """Stack rows of equal names, datatypes and shapes along a new first axis."""
+    return [_stack([row[name] for row in rows]) for name in rows[0]]
+
+
+def split(outputs: Sequence[Tensor], rows: int) -> list[dict[str, Tensor]]:
+    """Take the first axis of the outputs apart.
+
+    Raises:
+        InferenceFailed: (500) The graph did not give one element of that axis per row.
+    """
+    columns = [_split(tensor, rows) for tensor in outputs]
+    return [{tensor.name: tensor for tensor in row} for row in zip(*columns, strict=True)]
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    first = tensors[0]
+    shape = (len(tensors), *first.shape)
+    if len(tensors) == 1:
+        return Tensor(first.name, first.datatype, shape, first.data)
+    if isinstance(first.data, tuple):
+        elements = tuple(element for tensor in tensors for element in tensor.elements)
+        return Tensor(first.name, first.datatype, shape, elements)
+    joined = b"".join([tensor.buffer for tensor in tensors])
+    return Tensor(first.name, first.datatype, shape, memoryview(joined))
+
+
+def _split(tensor: Tensor, rows: int) -> list[Tensor]:
+    if tensor.shape[:1] != (rows,):
+        actual = list(tensor.shape)
+        raise InferenceFailed(f"output '{tensor.name}': expected {rows} rows on the first axis, got {actual}")
+    shape, width = tensor.shape[1:], len(tensor.data) // rows
+    return [
+        Tensor(tensor.name, tensor.datatype, shape, tensor.data[row * width : (row + 1) * width])
+        for row in range(rows)
+    ]

@@ -1,0 +1,81 @@
+"""The parameters of a step, as written in `model.toml`, checked against the fields of its class."""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from modelet_runtime import manifest
+from modelet_runtime.errors import ArtifactError
+
+
+def build(kind: type[Any], step: manifest.Step, where: str) -> Any:
+    """Make a step's dataclass from its parameters.
+
+    Args:
+        kind: A dataclass whose fields are the parameters; annotations of `bool`, `int`, `float`,
+            `str`, `Literal`, `tuple` and unions of these say what a value may be.
+        step: The step's name and parameters.
+        where: What stands before the text of errors.
+
+    Raises:
+        ArtifactError: A parameter is unknown, missing or has a wrong value.
+    """
+    here = f"{where}: step '{step.name}'"
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
+    for name in step.parameters:
+        if name not in known:
+            raise ArtifactError(f"{here}: unknown parameter '{name}': it takes {_names(known)}")
+    for name, field in known.items():
+        if name in step.parameters and not _fits(step.parameters[name], field.type):
+            value = step.parameters[name]
+            raise ArtifactError(f"{here}: {name}: expected {describe(field.type)}, got {value!r}")
+        if name not in step.parameters and field.default is MISSING and field.default_factory is MISSING:
+            raise ArtifactError(f"{here}: missing parameter '{name}': expected {describe(field.type)}")
+    values = {name: _freeze(value) for name, value in step.parameters.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ArtifactError(f"{here}: {error}") from error
+
+
+def describe(annotation: Any) -> str:
+    """What a parameter may be, in words: for errors and for the generated reference."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
+    if origin is UnionType:
+        return " or ".join(describe(option) for option in arguments if option is not NoneType)
+    if origin is tuple:
+        if arguments[-1] is ...:
+            return f"a list of {describe(arguments[0])}"
+        return f"a list [{', '.join(describe(item) for item in arguments)}]"
+    return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[annotation]
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if origin is UnionType:
+        return any(_fits(value, option) for option in arguments)
+    if origin is tuple:
+        return isinstance(value, (list, tuple)) and _items_fit(value, arguments)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is annotation
+
+
+def _items_fit(values: Sequence[Any], arguments: tuple[Any, ...]) -> bool:
+    if arguments[-1] is ...:
+        return all(_fits(value, arguments[0]) for value in values)
+    return len(values) == len(arguments) and all(map(_fits, values, arguments))
+
+
+def _freeze(value: Any) -> Any:
+    """JSON and TOML have lists where a frozen step has tuples."""
+    return tuple(map(_freeze, value)) if isinstance(value, list) else value
+
+
+def _names(known: dict[str, Field[Any]]) -> str:
+    return ", ".join(known) or "none"

@@ -81,6 +81,10 @@ class Resources:
         max_concurrency: Environments at once, or None for the account's limit.
         snap_start: Whether published versions are snapshotted after init.
         provisioned_concurrency: Environments kept warm; excludes `snap_start`.
+        canary_percent: Share of the requests that a new version gets first.
+        canary_minutes: How long it keeps that share before it gets all; 0 shifts all at once.
+        alarm_error_percent: Share of failed requests above which the alarm rings and a canary rolls back.
+        alarm_p99_ms: 99th percentile of the duration above which it does; None is 80% of the timeout.
     """
 
     memory_mib: int = 1769
@@ -90,6 +94,10 @@ class Resources:
     max_concurrency: int | None = None
     snap_start: bool = True
     provisioned_concurrency: int = 0
+    canary_percent: int = 10
+    canary_minutes: int = 5
+    alarm_error_percent: float = 1.0
+    alarm_p99_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

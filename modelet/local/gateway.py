@@ -1,0 +1,123 @@
+"""API Gateway's HTTP API on this machine: HTTP in, an event to a function, its response out."""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from modelet.local import responses
+from modelet.local.errors import IntegrationTimeout, ServiceError
+from modelet.local.events import HttpRequest, to_event
+from modelet.local.function import Function
+from modelet.local.limits import GATEWAY_TIMEOUT_S, check_body
+from modelet.local.metrics import ServiceMetrics
+from modelet.local.responses import HttpResponse
+from modelet.local.router import CATALOG, Router
+
+Functions = Mapping[tuple[str, int], Function]
+
+
+class Gateway:
+    """Serves every path of the API.
+
+    Args:
+        router: Finds the function of a path.
+        functions: Those the router names, by model and version.
+        metrics: Where requests are counted; shown at `/metrics`.
+        timeout_s: How long a function may take to answer.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        functions: Functions,
+        metrics: ServiceMetrics,
+        timeout_s: float = GATEWAY_TIMEOUT_S,
+    ) -> None:
+        self._router = router
+        self._functions = functions
+        self._metrics = metrics
+        self._timeout_s = timeout_s
+
+    def application(self) -> web.Application:
+        """The gateway and `/metrics` as an application of aiohttp."""
+        application = web.Application()
+        application.router.add_get("/metrics", self._show_metrics)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        return application
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics.text(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        """Answer one request, whatever becomes of it."""
+        began_s = time.monotonic()
+        request_id = base64.b64encode(secrets.token_bytes(11)).decode()
+        model = CATALOG
+        try:
+            incoming = await _read(request)
+            began_s = time.monotonic()
+            target = self._router.route(incoming.path, request.headers)
+            model = target.model
+            response = await self._invoke(
+                self._functions[model, target.version], target.qualifier, incoming, request_id
+            )
+        except ServiceError as error:
+            response = responses.from_error(error, request_id)
+        self._metrics.requests.labels(model, response.status).inc()
+        self._metrics.request_seconds.labels(model).observe(time.monotonic() - began_s)
+        return _to_aiohttp(response, request_id)
+
+    async def _invoke(
+        self, function: Function, qualifier: str, incoming: HttpRequest, request_id: str
+    ) -> HttpResponse:
+        now_s = time.time()
+        trace_id = f"Root=1-{int(now_s):08x}-{secrets.token_hex(12)}"
+        event = to_event(incoming, request_id, now_s, trace_id)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                result = await function.invoke(event, qualifier, trace_id)
+        except TimeoutError as error:
+            raise IntegrationTimeout(
+                f"function '{function.spec.name}' did not answer within {self._timeout_s:g} s,"
+                " the longest API Gateway waits"
+            ) from error
+        return responses.from_result(result)
+
+
+async def _read(request: web.Request) -> HttpRequest:
+    """Take the request in, no more of its body than API Gateway would.
+
+    Raises:
+        RequestTooLarge: (413) The body is over the limit.
+    """
+    check_body(request.content_length or 0)
+    chunks: list[bytes] = []
+    total = 0
+    async for chunk in request.content.iter_any():
+        total += len(chunk)
+        check_body(total)
+        chunks.append(chunk)
+    return HttpRequest(
+        method=request.method,
+        target=request.raw_path,
+        protocol=f"HTTP/{request.version.major}.{request.version.minor}",
+        headers=request.raw_headers,
+        body=b"".join(chunks),
+        source_ip=request.remote or "127.0.0.1",
+    )
+
+
+def _to_aiohttp(response: HttpResponse, request_id: str) -> web.Response:
+    outgoing = web.Response(
+        status=response.status, body=response.body, headers={"apigw-requestid": request_id}
+    )
+    outgoing.headers.popall("content-type", None)
+    for name, value in response.headers:
+        outgoing.headers.add(name, value)
+    return outgoing

@@ -1,0 +1,1 @@
+"""From `model.toml` to a version: one module per stage, put together in `pipeline`."""

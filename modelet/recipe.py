@@ -1,0 +1,217 @@
+"""`model.toml`: what a person says about a model. Every key, its default and its explanation."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from modelet.errors import RecipeRefused
+from modelet_runtime import manifest
+
+FILE_NAME = "model.toml"
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+NAME_LIMIT = 48  # a function's name has 64 characters, and the stage stands before the model's
+
+_DEFAULTS = manifest.Resources()
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Step(_Section):
+    """One step of `modelet_runtime.steps`; its other keys are the step's parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str
+
+    def to_manifest(self) -> manifest.Step:
+        """The step as the manifest holds it."""
+        return manifest.Step(self.name, dict(self.__pydantic_extra__ or {}))
+
+
+class Model(_Section):
+    """What the model is and where it comes from."""
+
+    name: str = Field(
+        max_length=NAME_LIMIT,
+        description="The folder's name, <domain>_<task>: routes, functions and metrics use it.",
+    )
+    description: str = Field(default="", description="One sentence for people.")
+    source: str = Field(
+        description="An ONNX file of this folder (model.onnx), of an installed package"
+        " (pkg:<package>/<path>), or a function of this folder that returns a fitted estimator"
+        " (train.py:build)."
+    )
+    target: Literal["cpu", "gpu"] = Field(
+        default="cpu", description="Who runs the graph: the function itself (cpu) or a GPU endpoint (gpu)."
+    )
+    labels: str | list[str] = Field(
+        default_factory=list,
+        examples=["labels.txt"],
+        description="Class names by index: a list, or a file with one per line or a JSON list.",
+    )
+    assets: list[str] = Field(
+        default_factory=list,
+        examples=[["vocabulary.txt"]],
+        description="Files that hooks read, of this folder or pkg:<package>/<path>; they ship with it.",
+    )
+    hooks: str | None = Field(
+        default=None,
+        examples=["hooks.py"],
+        description="A Python file with the class Hooks, for what no step does; used by the step hook.",
+    )
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _check_labels(cls, value: object) -> object:
+        if isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+            return value
+        raise ValueError("expected a file's name or a list of names")
+
+
+class Steps(_Section):
+    """Steps in the order in which they run."""
+
+    steps: list[Step] = Field(default_factory=list, description="Each has a name and its parameters.")
+
+
+class Golden(_Section):
+    """Where the real inputs of the proof come from, and how near the artifact must be."""
+
+    samples: str | None = Field(
+        default=None,
+        examples=["train.py:samples"],
+        description="A function of this folder (train.py:samples) that returns a list of inputs, or a glob"
+        " of files (samples/*.png) that go through the input steps. Without it: seeded random inputs.",
+    )
+    rtol: float = Field(default=1e-3, ge=0, description="Allowed relative difference from the original.")
+    atol: float = Field(default=1e-4, ge=0, description="Allowed absolute difference from the original.")
+
+
+class Optimize(_Section):
+    """How the graph is made smaller and faster."""
+
+    precision: Literal["fp32"] = Field(default="fp32", description="What the weights are stored as.")
+
+
+class Resources(_Section):
+    """What the function gets; the names and limits are Lambda's."""
+
+    memory_mib: int = Field(
+        default=_DEFAULTS.memory_mib, ge=128, le=10240, description="128 to 10240; one vCPU for each 1769."
+    )
+    timeout_s: int = Field(
+        default=_DEFAULTS.timeout_s, ge=1, le=900, description="1 to 900; API Gateway waits 30 at most."
+    )
+    ephemeral_storage_mib: int = Field(
+        default=_DEFAULTS.ephemeral_storage_mib, ge=512, le=10240, description="512 to 10240, at /tmp."
+    )
+    architecture: Literal["x86_64", "arm64"] = Field(
+        default="x86_64", description="x86_64 or arm64, which costs 20% less."
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, examples=[10], description="Environments at once; without it the account's limit."
+    )
+    snap_start: bool = Field(
+        default=_DEFAULTS.snap_start, description="Whether published versions are snapshotted after init."
+    )
+    provisioned_concurrency: int = Field(
+        default=_DEFAULTS.provisioned_concurrency,
+        ge=0,
+        description="Environments kept warm; needs snap_start = false.",
+    )
+
+    @model_validator(mode="after")
+    def _check_warm_start(self) -> Self:
+        if self.snap_start and self.provisioned_concurrency:
+            raise ValueError("provisioned_concurrency and snap_start exclude each other on Lambda")
+        return self
+
+    def to_manifest(self) -> manifest.Resources:
+        """The resources as the manifest holds them."""
+        return manifest.Resources(**self.model_dump())
+
+
+class Recipe(_Section):
+    """A whole `model.toml`."""
+
+    model: Model
+    input: Steps = Field(default_factory=Steps)
+    output: Steps = Field(default_factory=Steps)
+    golden: Golden = Field(default_factory=Golden)
+    optimize: Optimize = Field(default_factory=Optimize)
+    resources: Resources = Field(default_factory=Resources)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Recipe":
+        """Read a model folder's `model.toml`.
+
+        Raises:
+            RecipeRefused: It is missing, not TOML, or has an unknown key or a wrong value.
+        """
+        path = folder / FILE_NAME
+        try:
+            document = tomllib.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise RecipeRefused(f"{path} is missing", "make it with `modelet add`") from error
+        except (OSError, ValueError) as error:
+            raise RecipeRefused(f"{path}: {error}") from error
+        recipe = cls.from_dict(document, where=str(path))
+        if recipe.model.name != folder.resolve().name:
+            raise RecipeRefused(
+                f"{path}: model.name: expected '{folder.resolve().name}', the folder's name,"
+                f" got '{recipe.model.name}'"
+            )
+        return recipe
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], where: str = FILE_NAME) -> "Recipe":
+        """Check a parsed `model.toml`; `where` stands before the text of errors.
+
+        Raises:
+            RecipeRefused: A key is unknown or missing, or its value is wrong.
+        """
+        try:
+            recipe = cls.model_validate(document)
+        except ValidationError as error:
+            raise RecipeRefused(f"{where}: {_first(error)}") from error
+        check_name(recipe.model.name, f"{where}: model.name")
+        return recipe
+
+    def canonical(self) -> bytes:
+        """The recipe without comments, order and defaults: equal bytes mean the same recipe."""
+        document = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a model's name that cannot be a folder, a route and part of a function's name.
+
+    Raises:
+        RecipeRefused: It is not lower-case words joined by underscores, or too long.
+    """
+    if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+        raise RecipeRefused(
+            f"{where}: expected <domain>_<task> in lower-case letters, digits and underscores,"
+            f" {NAME_LIMIT} characters at most, got '{name}'"
+        )
+
+
+def _first(error: ValidationError) -> str:
+    """The first of pydantic's complaints as `key: what is wrong`."""
+    complaint = error.errors()[0]
+    key = ""
+    for part in complaint["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+    if complaint["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if complaint["type"] == "missing":
+        return f"{key}: missing key"
+    text = complaint["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    actual = "" if isinstance(complaint["input"], dict) else f", got {complaint['input']!r}"
+    return f"{key}: {text}{actual}"

@@ -1,0 +1,150 @@
+"""Model folders and their versions on disk.
+
+<root>/<model>/model.toml          written by people
+<root>/<model>/versions/<n>/       written once, whole, by the toolchain
+
+A number is never used twice; what a version holds is in its manifest.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modelet.errors import UnknownModel
+from modelet_runtime.errors import ArtifactError
+from modelet_runtime.manifest import Manifest
+
+RECIPE = "model.toml"
+VERSIONS = "versions"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Version:
+    """One folder `versions/<number>`.
+
+    Attributes:
+        number: The version's number.
+        folder: Where its files lie.
+    """
+
+    number: int
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the version is.
+
+        Raises:
+            ArtifactError: The manifest is missing or malformed.
+        """
+        return Manifest.load(self.folder)
+
+    def missing_files(self) -> list[str]:
+        """Files the manifest lists that are not there or not as long: binaries are not committed."""
+        return [
+            name
+            for name, digest in self.manifest.files.items()
+            if not (path := self.folder / name).is_file() or path.stat().st_size != digest.bytes
+        ]
+
+    def changed_files(self) -> list[str]:
+        """Files that are there, but with another digest than the manifest's."""
+        return [
+            name
+            for name, digest in self.manifest.files.items()
+            if (path := self.folder / name).is_file() and sha256(path) != digest.sha256
+        ]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it can be served: the manifest is readable and every file is there."""
+        try:
+            return not self.missing_files()
+        except ArtifactError:
+            return False
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The folder of one model; its name is the model's."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.path.name
+
+    def versions(self) -> list[Version]:
+        """All versions, complete or not, lowest number first."""
+        folder = self.path / VERSIONS
+        if not folder.is_dir():
+            return []
+        numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+        return [Version(number, folder / str(number)) for number in numbers]
+
+    def version(self, number: int) -> Version:
+        """One version by its number.
+
+        Raises:
+            UnknownModel: There is no such version.
+        """
+        versions = self.versions()
+        for version in versions:
+            if version.number == number:
+                return version
+        there_are = ", ".join(str(version.number) for version in versions) or "none yet"
+        raise UnknownModel(f"model '{self.name}' has no version {number}", f"there are {there_are}")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A folder of model folders."""
+
+    root: Path
+
+    def models(self) -> list[ModelFolder]:
+        """All models, by name."""
+        return list(self._models())
+
+    def model(self, name: str) -> ModelFolder:
+        """One model by name.
+
+        Raises:
+            UnknownModel: There is no such model here.
+        """
+        for model in self._models():
+            if model.name == name:
+                return model
+        names = ", ".join(model.name for model in self._models()) or "no models"
+        raise UnknownModel(f"there is no model '{name}' in {self.root}", f"it has {names}")
+
+    def _models(self) -> Iterator[ModelFolder]:
+        if not self.root.is_dir():
+            raise UnknownModel(
+                f"there is no folder {self.root}",
+                "make a model with `modelet add`, or name a folder with --models",
+            )
+        for entry in sorted(self.root.iterdir()):
+            if (entry / RECIPE).is_file() or (entry / VERSIONS).is_dir():
+                yield ModelFolder(entry)
+
+
+def served_version(model: ModelFolder) -> Version | None:
+    """The version that answers: the highest one that is complete; None if there is none."""
+    for version in reversed(model.versions()):
+        if version.is_complete:
+            return version
+    return None
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

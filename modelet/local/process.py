@@ -134,6 +134,8 @@ class FunctionProcess(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """All is read."""
         self._output.close()
+        assert self._transport is not None
+        self._transport.close()
         if not self._closed.done():
             self._closed.set_result(None)
 

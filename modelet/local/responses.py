@@ -71,8 +71,10 @@ def _status(value: object) -> int:
 def _headers(document: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     given = document.get("headers") or {}
     cookies = document.get("cookies") or []
-    if not isinstance(given, Mapping) or not isinstance(cookies, list):
-        raise MalformedResponse("headers: expected an object, and cookies: expected a list")
+    if not isinstance(given, Mapping):
+        raise MalformedResponse(f"headers: expected an object, got {type(given).__name__}")
+    if not isinstance(cookies, list) or not all(isinstance(cookie, str) for cookie in cookies):
+        raise MalformedResponse("cookies: expected a list of strings")
     pairs = [_header(name.lower(), value) for name, value in given.items()]
     pairs += [_header("set-cookie", cookie) for cookie in cookies]
     kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] != "content-length"]

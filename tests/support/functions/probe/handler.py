@@ -1,0 +1,74 @@
+"""Does what the event's body tells it: for tests of the service around it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+_started_s = time.time()
+_count = 0
+
+
+def handler(event, context):
+    global _count
+    _count += 1
+    try:
+        order = json.loads(event.get("body") or "{}")
+    except ValueError:
+        order = {}
+    if isinstance(order, dict):
+        for name, value in order.items():
+            if name in _ACTIONS:
+                result = _ACTIONS[name](value)
+                if result is not None:
+                    return result
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(
+            {
+                "event": event,
+                "pid": os.getpid(),
+                "count": _count,
+                "arn": context.invoked_function_arn,
+                "request_id": context.aws_request_id,
+                "remaining_ms": context.get_remaining_time_in_millis(),
+                "environment": dict(os.environ),
+                "cwd": os.getcwd(),
+                "path": sys.path,
+            }
+        ),
+    }
+
+
+def _child(seconds):
+    child = subprocess.Popen([sys.executable, "-S", "-c", f"import time; time.sleep({seconds})"])
+    return {"statusCode": 200, "body": json.dumps({"pid": os.getpid(), "child": child.pid})}
+
+
+def _temporary(text):
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.write(text)
+    return {"statusCode": 200, "body": file.name}
+
+
+def _raise(text):
+    raise RuntimeError(text)
+
+
+_ACTIONS = {
+    "sleep_s": time.sleep,
+    "raise": _raise,
+    "exit": os._exit,
+    "signal": lambda name: os.kill(os.getpid(), signal.Signals[name]),
+    "print": lambda text: print(text, flush=True),  # noqa: T201
+    "print_to_stderr": lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201
+    "child_s": _child,
+    "temporary": _temporary,
+    "return": lambda result: result,
+    "return_bytes": lambda count: {"statusCode": 200, "body": "x" * count},
+    "unserialisable": lambda _: {"statusCode": 200, "body": object()},
+}

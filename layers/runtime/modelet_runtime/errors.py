@@ -19,6 +19,7 @@ batch function into failed rows.
     │   ├── NotAcceptable              406 not_acceptable
     │   ├── PayloadTooLarge            413 payload_too_large
     │   ├── UnsupportedMediaType       415 unsupported_media_type
+    │   ├── UnsupportedEncoding        415 unsupported_encoding
     │   └── TooManyRequests            429 too_many_requests
     ├── UnsupportedExtension           501 unsupported_extension
     ├── NotReady                       503 not_ready
@@ -214,6 +215,22 @@ class UnsupportedMediaType(ClientError):
     def details(self) -> dict[str, object]:
         """The media types the model takes, and the one that came."""
         return self._details
+
+
+class UnsupportedEncoding(ClientError):
+    """The body is compressed in a way nobody here can undo."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+    def __init__(self, actual: str, accepted: Iterable[str]) -> None:
+        self._accepted = ", ".join(sorted(accepted))
+        super().__init__(f"content encoding '{actual}' is not taken: send one of {self._accepted}, or none")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The encodings that are taken."""
+        return {"accept-encoding": self._accepted}
 
 
 class TooManyRequests(ClientError):

@@ -1,0 +1,1 @@
+"""HTTP without a framework: requests in, responses out, whatever carries them."""

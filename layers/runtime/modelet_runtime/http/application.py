@@ -1,0 +1,120 @@
+"""The whole of a function's HTTP: its routes, and what is done for all of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelet_runtime.errors import DeadlineExceeded, InvalidRequest, NotFound, PayloadTooLarge
+from modelet_runtime.http import compression, failures
+from modelet_runtime.http.friendly import FriendlyRoutes
+from modelet_runtime.http.messages import LARGE_DATA_WAY, Request, Response
+from modelet_runtime.http.open_inference import OpenInferenceRoutes
+from modelet_runtime.http.routing import Route, Router, Target
+from modelet_runtime.http.sagemaker import SageMakerRoutes
+from modelet_runtime.http.tensorflow_serving import TensorFlowServingRoutes
+from modelet_runtime.manifest import Manifest
+from modelet_runtime.predictor import Predictor
+
+Observer = Callable[[Request, Response, Exception | None], None]
+
+
+def _table(predictor: Predictor) -> Router:
+    v2 = OpenInferenceRoutes(predictor)
+    v1 = TensorFlowServingRoutes(predictor)
+    friendly = FriendlyRoutes(predictor)
+    sagemaker = SageMakerRoutes(predictor, v2, v1, friendly)
+    model = "/v2/models/{model}[/versions/{version}]"
+    servable = "/v1/models/{model}[/versions/{version}][/labels/{label}]"
+    return Router(
+        Route("GET", "/v2", v2.server),
+        Route("GET", "/v2/health/(?:live|ready)", v2.health),
+        Route("GET", "/v2/models", v2.models),
+        Route("POST", "/v2/repository/index", v2.index),
+        Route("POST", "/v2/repository/models/{model}/load", v2.load),
+        Route("POST", "/v2/repository/models/{model}/unload", v2.unload),
+        Route("GET", "/v2/(?:system|cuda)sharedmemory/.*", v2.shared_memory),
+        Route("POST", "/v2/(?:system|cuda)sharedmemory/.*", v2.shared_memory),
+        Route("GET", model, v2.model),
+        Route("GET", f"{model}/ready", v2.model_ready),
+        Route("GET", f"{model}/stats", v2.statistics),
+        Route("GET", f"{model}/config", v2.configuration),
+        Route("POST", f"{model}/infer", v2.infer),
+        Route("GET", servable, v1.status),
+        Route("GET", f"{servable}/metadata", v1.metadata),
+        Route("POST", f"{servable}:predict", v1.predict),
+        Route("POST", f"{servable}:(?:classify|regress)", v1.classify_or_regress),
+        Route("POST", "/models/{model}[/versions/{version}]/predict", friendly.predict),
+        Route("GET", "/ping", sagemaker.ping),
+        Route("POST", "/invocations", sagemaker.invoke),
+    )
+
+
+class Application:
+    """Answers every request for one model. Safe to call from several threads.
+
+    Args:
+        predictor: The model.
+        observe: Called after each request with the error that was answered, if one was.
+        fits: Whether whoever carries the responses can carry this one.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        observe: Observer | None = None,
+        fits: Callable[[Response], bool] | None = None,
+    ) -> None:
+        self._manifest = predictor.manifest
+        self._router = _table(predictor)
+        self._observe = observe
+        self._fits = fits
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request; never raises."""
+        failure: Exception | None = None
+        try:
+            response = self._answer(request)
+        except Exception as error:
+            failure = error
+            response = failures.to_response(error, request.request_id)
+        if request.request_id:
+            response = replace(response, headers={**response.headers, "x-request-id": request.request_id})
+        if request.method == "HEAD":
+            response = replace(response, body=b"")
+        if self._observe is not None:
+            self._observe(request, response, failure)
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        handler, target = self._router.find(request.method, request.path)
+        if target.model is not None:
+            _check_target(target, self._manifest, request.alias)
+        if request.remaining_s is not None and request.remaining_s <= 0:
+            raise DeadlineExceeded("the deadline passed before the request was read")
+        encoding = request.headers.get("content-encoding")
+        if encoding:
+            request = replace(request, body=compression.inflate(request.body, encoding))
+        response = compression.deflate(handler(request), request.headers)
+        if self._fits is not None and not self._fits(response):
+            size = len(response.body)
+            raise PayloadTooLarge(f"the answer of {size} bytes is over Lambda's 6 MB: {LARGE_DATA_WAY}")
+        return response
+
+
+def _check_target(target: Target, manifest: Manifest, alias: str | None) -> None:
+    """Compare what the path names with what this function is.
+
+    Raises:
+        InvalidRequest: (400) The path names both a version and a label.
+        NotFound: (404) It names another model, version or alias; worded as TensorFlow Serving does.
+    """
+    model, version, label = target
+    if version is not None and label is not None:
+        raise InvalidRequest("path", "a version or a label", "both")
+    if model != manifest.name or version not in (None, str(manifest.version)):
+        wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+        raise NotFound(
+            f"Servable not found for request: {wanted}; this function serves "
+            f"{manifest.name} version {manifest.version}"
+        )
+    if label not in (None, alias):
+        raise NotFound(f"Unrecognized servable version label: {label}")

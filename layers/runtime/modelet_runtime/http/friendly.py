@@ -1,0 +1,20 @@
+"""The friendly route: a body as people have it in, an answer as people read it out."""
+
+from modelet_runtime.http.messages import Request, Response
+from modelet_runtime.predictor import Predictor
+from modelet_runtime.protocols import friendly
+
+
+class FriendlyRoutes:
+    """Answers for one model, through its steps."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def predict(self, request: Request) -> Response:
+        """`POST /models/{m}/predict`."""
+        content_type = request.headers.get("content-type", "")
+        values, many = friendly.parse(request.body, content_type, self._predictor.pipeline.media_types)
+        answers = self._predictor.predict(values, request.remaining_s)
+        body, rendered = friendly.render(answers, many, request.headers.get("accept", ""))
+        return Response(200, {"content-type": rendered}, body)

@@ -1,0 +1,147 @@
+"""Bring a function up: the session loads in a thread while everything else is imported.
+
+`begin` is called before anything heavy is imported, `finish` after. ONNX Runtime's library drops
+Python's lock, so the two run side by side.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from modelet_runtime.errors import ArtifactError, ModeletError
+from modelet_runtime.manifest import FileDigest, Manifest
+from modelet_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from modelet_runtime.http.application import Application
+    from modelet_runtime.http.messages import Response
+    from modelet_runtime.session import Session
+
+MODEL_FILE = "model.ort"
+
+# Files of a version that are for people and the toolchain; a function never opens them.
+_NEVER_READ = frozenset({"model.onnx", "passport.json", "golden.json", "README.md"})
+
+# Lambda gives init 10 s; a model that is slower than this warms up with its first request.
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+_WARM_UP_S = 4.0
+
+
+class Loading(Thread):
+    """A function that is coming up."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(name="modelet-session", daemon=True)
+        self._settings = settings
+        self._manifest = Manifest.load(settings.model_dir)
+        self._started_s = perf_counter()
+        self._session: Session | None = None
+        self._failure: Exception | None = None
+        self._cold_failure: ModeletError | None = None
+        self._session_load_ms = 0.0
+
+    def run(self) -> None:
+        """Verify the model, create its session and run it once; what fails is raised by `finish`."""
+        try:
+            self._load()
+        except Exception as error:
+            self._failure = error
+
+    def finish(self, fits: "Callable[[Response], bool] | None" = None) -> "Application":
+        """Import the rest, put the application together and wait for the session.
+
+        Args:
+            fits: Whether whoever carries the responses can carry one.
+
+        Raises:
+            ArtifactError: The artifact, a hook of it or the ONNX Runtime library cannot be used.
+        """
+        # Imported here, while the thread works: this is most of what a function imports.
+        from modelet_runtime.http.application import Application  # noqa: PLC0415
+        from modelet_runtime.predictor import Predictor  # noqa: PLC0415
+        from modelet_runtime.steps import pipeline  # noqa: PLC0415
+        from modelet_runtime.telemetry import ColdStart, Telemetry  # noqa: PLC0415
+
+        manifest, folder = self._manifest, self._settings.model_dir
+        if self._settings.verify_digests:
+            verify(folder, manifest.files, set(manifest.files) - _NEVER_READ - {MODEL_FILE})
+        steps = pipeline.build(manifest, folder)
+        predictor = Predictor(manifest, self._wait(), steps)
+        cold_start = ColdStart((perf_counter() - self._started_s) * 1000, self._session_load_ms)
+        telemetry = Telemetry(manifest, predictor.statistics, cold_start)
+        if self._cold_failure is not None:
+            telemetry.warn("the warm-up inference failed", self._cold_failure)
+        return Application(predictor, telemetry.observe, fits)
+
+    def _load(self) -> None:
+        # Imported here, so that the library loads in this thread.
+        from modelet_runtime.ort import OrtSession  # noqa: PLC0415
+
+        folder = self._settings.model_dir
+        if self._settings.verify_digests:
+            verify(folder, self._manifest.files, [MODEL_FILE])
+        session = OrtSession(folder / MODEL_FILE, self._settings.threads)
+        self._session_load_ms = (perf_counter() - self._started_s) * 1000
+        self._session = session
+        try:
+            warm_up(session)
+        except ModeletError as error:
+            self._cold_failure = error
+
+    def _wait(self) -> "Session":
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+        assert self._session is not None
+        return self._session
+
+
+def begin(settings: Settings | None = None) -> Loading:
+    """Start loading the session; call `finish` on what is returned.
+
+    Raises:
+        ArtifactError: The manifest cannot be read.
+    """
+    loading = Loading(settings or Settings.from_environment())
+    loading.start()
+    return loading
+
+
+def verify(folder: Path, files: Mapping[str, FileDigest], names: Iterable[str]) -> None:
+    """Compare files of a version with the manifest's digests.
+
+    Raises:
+        ArtifactError: A file is missing, or is not the one that was built.
+    """
+    for name in sorted(names):
+        if name not in files:
+            raise ArtifactError(f"{folder / name}: the manifest has no digest of it")
+        try:
+            with (folder / name).open("rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ArtifactError(f"{folder / name}: {error.strerror}") from error
+        if actual != files[name].sha256:
+            raise ArtifactError(f"{folder / name}: expected sha256 {files[name].sha256}, got {actual}")
+
+
+def warm_up(session: "Session") -> None:
+    """Run the graph once on zeros, so that the first request finds it warm.
+
+    Raises:
+        ModeletError: The graph does not take zeros, or takes too long.
+    """
+    from modelet_runtime.tensor import DATATYPES, Tensor  # noqa: PLC0415  with the session, in its thread
+
+    inputs = []
+    for spec in session.signature.inputs:
+        datatype = DATATYPES[spec.datatype]
+        shape = tuple(1 if size == -1 else size for size in spec.shape)
+        count = prod(shape)
+        data = memoryview(bytes(count * datatype.size)) if datatype.size else (b"",) * count
+        inputs.append(Tensor(spec.name, datatype, shape, data))
+    session.run(inputs, timeout_s=_WARM_UP_S)

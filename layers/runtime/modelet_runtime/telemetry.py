@@ -1,0 +1,123 @@
+"""The only Logger and Metrics of the runtime: one line of metrics per request, never a payload.
+
+Each request writes one blob of CloudWatch's embedded metric format, with the model and its version
+as dimensions; an error is counted once more under its code. Of Powertools' Metrics only the
+serialiser runs per request: its checks of names and units, which cannot fail here, cost seven
+times as much.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import sys
+import traceback
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import orjson
+from aws_lambda_powertools import Logger, Metrics
+
+from modelet_runtime.errors import ModeletError
+from modelet_runtime.http.failures import code_of
+from modelet_runtime.http.messages import Request, Response
+from modelet_runtime.manifest import Manifest
+from modelet_runtime.statistics import Statistics
+
+NAMESPACE = "modelet"
+
+_BY_CODE = {
+    "Namespace": NAMESPACE,
+    "Dimensions": [["model", "version", "code"]],
+    "Metrics": [{"Name": "errors", "Unit": "Count"}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """How long bringing the function up took.
+
+    Attributes:
+        init_ms: From the first line of the runtime until it could answer.
+        session_load_ms: Verifying the artifact and creating the session, in its own thread.
+    """
+
+    init_ms: float
+    session_load_ms: float
+
+
+class Telemetry:
+    """Logs and metrics of one model's function. Safe to call from several threads.
+
+    Args:
+        manifest: The model.
+        statistics: Its counters: what they grew by since the last request is this one's.
+        cold_start: Reported with the first request.
+    """
+
+    def __init__(self, manifest: Manifest, statistics: Statistics, cold_start: ColdStart) -> None:
+        self._dimensions = {"model": manifest.name, "version": str(manifest.version)}
+        self._statistics = statistics
+        self._cold_start: ColdStart | None = cold_start
+        self._metrics = Metrics(namespace=NAMESPACE)
+        self._logger = Logger(service=NAMESPACE)
+        self._logger.append_keys(**self._dimensions)
+        self._lock = Lock()
+        self._seen_rows = 0
+        self._seen_infer_ns = 0
+
+    def observe(self, request: Request, response: Response, error: Exception | None) -> None:
+        """Write one request's metrics, and why it failed if that was our fault."""
+        metrics = {
+            "requests": _metric("Count", 1),
+            "errors": _metric("Count", 0 if error is None else 1),
+            "request_bytes": _metric("Bytes", len(request.body)),
+            "response_bytes": _metric("Bytes", len(response.body)),
+            **self._since_last_request(),
+        }
+        properties = {"request_id": request.request_id, "status": response.status}
+        blob: dict[str, Any] = {**self._metrics.serialize_metric_set(metrics, self._dimensions, properties)}
+        if error is not None:
+            blob["code"] = code_of(error)
+            blob["_aws"]["CloudWatchMetrics"].append(_BY_CODE)
+        sys.stdout.write(orjson.dumps(blob).decode() + "\n")
+        if error is not None and response.status >= ModeletError.status:
+            self._log_failure(error, request.request_id)
+
+    def warn(self, message: str, error: ModeletError) -> None:
+        """Log what went wrong without harm to any request."""
+        self._logger.warning(message, extra={"error": str(error), "code": error.code})
+
+    def _since_last_request(self) -> dict[str, dict[str, object]]:
+        counted = self._statistics.as_dict()
+        rows, infer_ns = counted["inference_count"], counted["inference_stats"]["compute_infer"]["ns"]
+        with self._lock:
+            cold_start, self._cold_start = self._cold_start, None
+            new_rows, self._seen_rows = rows - self._seen_rows, rows
+            new_infer_ns, self._seen_infer_ns = infer_ns - self._seen_infer_ns, infer_ns
+        metrics = {"cold_start": _metric("Count", 0 if cold_start is None else 1)}
+        if new_rows:
+            metrics["rows"] = _metric("Count", new_rows)
+            metrics["infer_ms"] = _metric("Milliseconds", new_infer_ns / 1e6)
+        if cold_start is not None:
+            metrics["init_ms"] = _metric("Milliseconds", cold_start.init_ms)
+            metrics["session_load_ms"] = _metric("Milliseconds", cold_start.session_load_ms)
+        return metrics
+
+    def _log_failure(self, error: Exception, request_id: str) -> None:
+        """Log a server error with where it happened.
+
+        The text of a foreign exception may quote what a caller sent, so only its type is logged.
+        """
+        keys: dict[str, object] = {
+            "request_id": request_id,
+            "code": code_of(error),
+            "exception": type(error).__qualname__,
+            "stack": traceback.format_tb(error.__traceback__),
+        }
+        if isinstance(error, ModeletError):
+            keys["error"] = str(error)
+        self._logger.error("request failed", extra=keys)
+
+
+def _metric(unit: str, value: float) -> dict[str, object]:
+    return {"Unit": unit, "Value": value}

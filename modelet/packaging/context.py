@@ -7,9 +7,176 @@
       functions.tar       /var/task: the handlers; the same file in every context
       model.tar           /opt/model: the files of the version folder that a function reads
 
-`infra/` gives this folder to `DockerImageCode.from_image_asset(folder, platform=...)` as it is, with
-`cmd=["predict.handler.handler"]` or `["batch.handler.handler"]`; `modelet image --context --all`, the
-build step of `cdk.json`, stages it. Its bytes depend on this model's files, the shared archives and the
-Dockerfile only, so neither another model nor `infra/` changes the asset's hash. Decision 0070 says why
-the parts are archives.
+`infra/` gives this folder to `cdk deploy` as it is, with `predict.handler.handler` or
+`batch.handler.handler` as the command; `modelet image --context --all`, the build step of `cdk.json`,
+stages it. Its bytes depend on this model's files, the shared archives and the Dockerfile only, so neither
+another model nor `infra/` changes the asset's hash. Decision 0070 says why the parts are archives.
 """
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelet.packaging.archive import Archive
+from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete
+from modelet.packaging.layer import Workshop
+from modelet.packaging.platforms import Architecture
+from modelet.repository import Version
+from modelet_runtime.manifest import FILE_NAME
+
+MODEL = "opt/model"
+# What people and the toolchain read. The function runs `model.ort`.
+_TOOLCHAIN_ONLY = frozenset({"model.onnx", "golden.json", "passport.json", "README.md"})
+# Uncompressed, all layers together.
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+LAMBDA_LIMIT_BYTES = 10 * 1000**3
+_DOCKERFILE = Path("functions/predict/Dockerfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A staged build context.
+
+    Attributes:
+        folder: What to build.
+        version: The model version in it.
+        architecture: The machine it is for.
+        parts: Its archives by name, in the order of the image's layers.
+    """
+
+    folder: Path
+    version: Version
+    architecture: Architecture
+    parts: Mapping[str, Archive]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.version.manifest.name
+
+    @property
+    def content_bytes(self) -> int:
+        """What the image adds to its base."""
+        return sum(part.content_bytes for part in self.parts.values())
+
+
+def stage(workshop: Workshop, version: Version, architecture: Architecture | None = None) -> Context:
+    """Make the build context of a version.
+
+    Args:
+        workshop: Where the shared layers come from, and where the context goes.
+        version: What to pack.
+        architecture: The machine; by default the one the manifest names.
+
+    Raises:
+        VersionIncomplete: Its files are not there, or not those of the manifest.
+        LayerRefused: It asks for an option layer that does not exist.
+        ImageTooLarge: Lambda would refuse it.
+    """
+    manifest = version.manifest
+    machine = architecture or Architecture(manifest.resources.architecture)
+    _check_size(version)
+    parts = {**_shared(workshop, version, machine), "model.tar": _model(workshop, version)}
+    folder = workshop.build / "images" / f"{manifest.name}-{version.number}-{machine}"
+    context = Context(folder, version, machine, parts)
+    _lay_out(context, (workshop.root / _DOCKERFILE).read_text())
+    return context
+
+
+def _check_size(version: Version) -> None:
+    """Refuse a model that Lambda would, before its bytes are copied anywhere."""
+    size_bytes = sum(version.manifest.files[name].bytes for name in _shipped(version))
+    if size_bytes > LAMBDA_LIMIT_BYTES:
+        raise ImageTooLarge(
+            f"{_label(version)} is {size_bytes / 1e9:.1f} GB, and Lambda takes images of "
+            f"{LAMBDA_LIMIT_BYTES / 1e9:.0f} GB",
+            'quantise it, or serve it with target = "gpu"',
+        )
+
+
+def _shared(workshop: Workshop, version: Version, architecture: Architecture) -> dict[str, Archive]:
+    """What the image has in common with others."""
+    wanted = version.manifest.layers
+    if unknown := sorted(set(wanted) - set(workshop.options)):
+        raise LayerRefused(
+            f"{_label(version)}: layers: there is no option layer {', '.join(unknown)}",
+            f"there are {', '.join(workshop.options)}",
+        )
+    options = {
+        f"options/{name}.tar": workshop.option(name, architecture) if name in wanted else workshop.nothing()
+        for name in workshop.options
+    }
+    return {
+        "runtime.tar": workshop.runtime(architecture),
+        **options,
+        "functions.tar": workshop.functions(),
+    }
+
+
+def _model(workshop: Workshop, version: Version) -> Archive:
+    if missing := version.missing_files():
+        remedy = f"run `modelet build {version.manifest.name}`"
+        raise VersionIncomplete(f"{_label(version)} has no {', '.join(missing)}", remedy)
+    files = [FILE_NAME, *_shipped(version)]
+
+    def tree() -> dict[str, Path]:
+        if changed := version.changed_files():
+            what = f"{_label(version)}: {', '.join(changed)} is not what manifest.json says"
+            raise VersionIncomplete(what, "restore it, or build a new version")
+        return {f"{MODEL}/{name}": version.folder / name for name in files}
+
+    name = f"{version.manifest.name}-{version.number}.tar"
+    return workshop.kept(workshop.build / "models" / name, f"{_manifest_sha256(version)} {files}", tree)
+
+
+def _shipped(version: Version) -> list[str]:
+    """The files of a version that its function reads, besides the manifest."""
+    manifest = version.manifest
+    unread = _TOOLCHAIN_ONLY | ({"model.ort"} if manifest.target == "gpu" else set())
+    return sorted(set(manifest.files) - unread)
+
+
+def _label(version: Version) -> str:
+    return f"{version.manifest.name}@{version.number}"
+
+
+def _lay_out(context: Context, dockerfile: str) -> None:
+    """Write the folder anew, so that nothing of an earlier one stays."""
+    context.folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.folder.parent, prefix=f".{context.folder.name}.") as name:
+        staging = Path(name) / context.folder.name
+        for part, archive in context.parts.items():
+            _link(archive.path, staging / part)
+        (staging / "Dockerfile").write_text(_filled_in(dockerfile, context))
+        shutil.rmtree(context.folder, ignore_errors=True)
+        staging.rename(context.folder)
+
+
+def _filled_in(dockerfile: str, context: Context) -> str:
+    """Give the arguments without a default the values of this context."""
+    values = {
+        "MODEL": context.name,
+        "VERSION": str(context.version.number),
+        "MANIFEST_SHA256": _manifest_sha256(context.version),
+        "RUNTIME_SHA256": context.parts["runtime.tar"].sha256,
+    }
+    return re.sub(
+        r"^ARG (\w+)$", lambda match: f"ARG {match[1]}={values[match[1]]}", dockerfile, flags=re.MULTILINE
+    )
+
+
+def _manifest_sha256(version: Version) -> str:
+    return hashlib.sha256((version.folder / FILE_NAME).read_bytes()).hexdigest()
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

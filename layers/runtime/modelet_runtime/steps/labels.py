@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
 from modelet_runtime.errors import ArtifactError
@@ -18,7 +19,7 @@ class Labels:
         scores: The output that holds a score per class; by default the only one with as many
             floating-point elements as the model has labels.
         top_k: How many labels `scores` lists, best first; by default all, in the model's order.
-        threshold: `label` is null if no score reaches this.
+        threshold: `label` is null if no score reaches this, as it is if no score is a number.
     """
 
     scores: str | None = None
@@ -58,13 +59,14 @@ class Labels:
         return fitting[0]
 
     def _answer(self, labels: tuple[str, ...], scores: list[float]) -> Answer:
-        best = max(range(len(labels)), key=scores.__getitem__)
+        ranks = [score if score == score else -inf for score in scores]  # noqa: PLR0124 (NaN is never best)
+        best = max(range(len(labels)), key=ranks.__getitem__)
         shown: list[int] | range = range(len(labels))
         if self.top_k is not None:
-            shown = sorted(shown, key=scores.__getitem__, reverse=True)[: self.top_k]
-        sure = self.threshold is None or scores[best] >= self.threshold
+            shown = sorted(shown, key=ranks.__getitem__, reverse=True)[: self.top_k]
+        is_sure = scores[best] >= (-inf if self.threshold is None else self.threshold)
         return {
-            "label": labels[best] if sure else None,
+            "label": labels[best] if is_sure else None,
             "score": scores[best],
             "scores": {labels[index]: scores[index] for index in shown},
         }

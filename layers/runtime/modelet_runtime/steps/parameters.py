@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from modelet_runtime import manifest
 from modelet_runtime.errors import ArtifactError
+
+# `X | Y` of plain classes is the one, with a `Literal` the other.
+_UNIONS = (UnionType, Union)
 
 
 def build(kind: type[Any], step: manifest.Step, where: str) -> Any:
@@ -44,7 +47,7 @@ def describe(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
-    if origin is UnionType:
+    if origin in _UNIONS:
         return " or ".join(describe(option) for option in arguments if option is not NoneType)
     if origin is tuple:
         if arguments[-1] is ...:
@@ -57,7 +60,7 @@ def _fits(value: Any, annotation: Any) -> bool:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in arguments)
-    if origin is UnionType:
+    if origin in _UNIONS:
         return any(_fits(value, option) for option in arguments)
     if origin is tuple:
         return isinstance(value, (list, tuple)) and _items_fit(value, arguments)

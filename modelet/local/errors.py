@@ -9,6 +9,7 @@ purpose is `Crashed`: the cloud answers 500 there.
     ├── RouteNotFound         404 Not Found
     ├── Throttled             429 Too Many Requests          the function's concurrency is used up
     ├── IntegrationTimeout    503 Service Unavailable        API Gateway's 30 s passed
+    ├── Stopping              503 Service Unavailable        the service is being stopped
     └── FunctionError         500 Internal Server Error
         ├── HandlerRaised     the handler raised
         ├── InitFailed        the process did not get as far as its first request
@@ -59,6 +60,13 @@ class Throttled(ServiceError):
 
 class IntegrationTimeout(ServiceError):
     """The function did not answer while API Gateway waited; it goes on running, as in the cloud."""
+
+    status = 503
+    message = "Service Unavailable"
+
+
+class Stopping(ServiceError):
+    """The service is being stopped and starts nothing more."""
 
     status = 503
     message = "Service Unavailable"

@@ -10,7 +10,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from modelet.local.environment import Environment
-from modelet.local.errors import FunctionError, InitFailed, InitTimedOut, NeverDelivered, Throttled
+from modelet.local.errors import (
+    FunctionError,
+    InitFailed,
+    InitTimedOut,
+    NeverDelivered,
+    ServiceError,
+    Stopping,
+    Throttled,
+)
 from modelet.local.limits import INIT_TIMEOUT_S, check_event
 from modelet.local.logs import LogView
 from modelet.local.metrics import ServiceMetrics
@@ -75,9 +83,12 @@ class Function:
         Raises:
             RequestTooLarge: (413) The event is over Lambda's limit.
             Throttled: (429) The function's concurrency is used up.
+            Stopping: (503) The service is being stopped.
             FunctionError: (500, 502) The function failed.
         """
         check_event(len(event))
+        if self._is_closed:
+            raise Stopping("the service is being stopped")
         if self._in_flight >= self.spec.concurrency:
             self._metrics.failures.labels(self.spec.name, "Throttled").inc()
             raise Throttled(
@@ -102,8 +113,8 @@ class Function:
     async def close(self) -> None:
         """End all environments; what is under way fails."""
         self._is_closed = True
-        for waiter in self._waiting:
-            waiter.cancel()
+        while self._waiting:
+            self._fail_one(Stopping("the service is being stopped"))
         tasks = [*self._starting, *([self._reaper] if self._reaper else [])]
         for task in tasks:
             task.cancel()
@@ -196,7 +207,8 @@ class Function:
         self._log.note("INFO", f"cold start in {took_s * 1000:.0f} ms")
         return environment
 
-    def _fail_one(self, error: InitFailed) -> None:
+    def _fail_one(self, error: ServiceError) -> None:
+        """Fail the request that waits longest."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

@@ -30,30 +30,30 @@ class ServiceMetrics:
         self._emf = _EmfCollector()
         self._registry.register(self._emf)
         self.requests = Counter(
-            "modelet_requests",
+            "modelet_gateway_requests",
             "HTTP requests by function and status",
             ["function", "status"],
             registry=self._registry,
         )
         self.request_seconds = Histogram(
-            "modelet_request_seconds",
+            "modelet_gateway_seconds",
             "From the last byte of a request to its response",
             ["function"],
             buckets=_SECONDS,
             registry=self._registry,
         )
         self.environments = Gauge(
-            "modelet_environments", "Processes that are up", ["function"], registry=self._registry
+            "modelet_function_environments", "Processes that are up", ["function"], registry=self._registry
         )
         self.init_seconds = Histogram(
-            "modelet_init_seconds",
+            "modelet_function_init_seconds",
             "From launching a process to its first request",
             ["function"],
             buckets=_SECONDS,
             registry=self._registry,
         )
         self.failures = Counter(
-            "modelet_failures",
+            "modelet_function_failures",
             "Requests the service had to answer for a function",
             ["function", "kind"],
             registry=self._registry,

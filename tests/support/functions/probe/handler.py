@@ -1,5 +1,7 @@
 """Does what the event's body tells it: for tests of the service around it."""
 
+import base64
+import itertools
 import json
 import os
 import signal
@@ -8,15 +10,14 @@ import sys
 import tempfile
 import time
 
-_started_s = time.time()
-_count = 0
+_requests = itertools.count(1)
 
 
 def handler(event, context):
-    global _count
-    _count += 1
+    count = next(_requests)
     try:
-        order = json.loads(event.get("body") or "{}")
+        body = event.get("body") or "{}"
+        order = json.loads(base64.b64decode(body) if event.get("isBase64Encoded") else body)
     except ValueError:
         order = {}
     if isinstance(order, dict):
@@ -32,7 +33,7 @@ def handler(event, context):
             {
                 "event": event,
                 "pid": os.getpid(),
-                "count": _count,
+                "count": count,
                 "arn": context.invoked_function_arn,
                 "request_id": context.aws_request_id,
                 "remaining_ms": context.get_remaining_time_in_millis(),

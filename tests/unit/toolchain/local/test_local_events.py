@@ -139,8 +139,6 @@ def test_text_bodies_survive(text: str) -> None:
     headers=st.lists(st.tuples(st.binary(min_size=1, max_size=20), st.binary(max_size=40)), max_size=6),
     body=st.binary(max_size=60),
 )
-def test_any_request_makes_a_json_event(
-    target: str, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
+def test_any_request_makes_a_json_event(target: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     event = event_of(HttpRequest("POST", target, "HTTP/1.1", headers, body, "::1"))
     assert APIGatewayProxyEventV2(event).raw_query_string == event["rawQueryString"]

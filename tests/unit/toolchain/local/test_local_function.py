@@ -77,7 +77,9 @@ async def test_above_its_concurrency_requests_are_refused(tmp_path: Path) -> Non
         assert sum(isinstance(answer, Throttled) for answer in answers) == 3
         assert sum(isinstance(answer, dict) for answer in answers) == 2
         assert (await made.order())["count"] > 1
-        assert b'modelet_failures_total{function="probe",kind="Throttled"} 3.0' in made.metrics.text()
+        assert (
+            b'modelet_function_failures_total{function="probe",kind="Throttled"} 3.0' in made.metrics.text()
+        )
 
 
 @in_loop
@@ -122,7 +124,7 @@ async def test_an_exception_is_a_function_error_and_the_process_lives(tmp_path: 
             await made.order(unserialisable=1)
         assert (await made.order())["pid"] == pid
         assert "RuntimeError: secret detail" in made.log
-        assert 'raise RuntimeError(text)' in made.log
+        assert "raise RuntimeError(text)" in made.log
 
 
 @in_loop

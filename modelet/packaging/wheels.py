@@ -3,7 +3,6 @@
 import fnmatch
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,24 +80,26 @@ def fetch(requirements: Path, architecture: Architecture, cache: Path) -> list[W
     request = hashlib.sha256(requirements.read_bytes() + f"{architecture} {PYTHON_VERSION}".encode())
     folder = cache / f"{architecture}-{request.hexdigest()[:16]}"
     if not folder.exists():
-        _download(requirements, architecture, folder)
+        target = [f"--platform={platform}" for platform in architecture.wheel_platforms]
+        download(requirements, [*target, f"--python-version={PYTHON_VERSION}", "--implementation=cp"], folder)
     return sorted((_read(path) for path in folder.glob("*.whl")), key=lambda wheel: wheel.name)
 
 
-def _download(requirements: Path, architecture: Architecture, folder: Path) -> None:
+def download(requirements: Path, options: Sequence[str], folder: Path) -> None:
+    """Fetch wheels by hash into a folder that does not exist yet.
+
+    Raises:
+        WheelsUnavailable: pip could not get one of them, or its bytes are not the pinned ones.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         staging = Path(name) / folder.name
-        options = [f"--platform={platform}" for platform in architecture.wheel_platforms]
-        options += [f"--python-version={PYTHON_VERSION}", "--implementation=cp", "--only-binary=:all:"]
-        options += ["--require-hashes", "--no-deps", f"--requirement={requirements}", f"--dest={staging}"]
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *options]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        pip += ["--require-hashes", "--no-deps", "--only-binary=:all:", *options]
+        pip += [f"--requirement={requirements}", f"--dest={staging}"]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise WheelsUnavailable(
-                f"pip cannot fetch the wheels of {requirements} for {architecture}: {_reason(done.stderr)}"
-            )
-        shutil.rmtree(folder, ignore_errors=True)
+            raise WheelsUnavailable(f"pip cannot fetch what {requirements} pins: {_reason(done.stderr)}")
         staging.rename(folder)
 
 

@@ -43,15 +43,23 @@ class GraphRefused(SourceRefused):
 class MissingExtra(Refused):
     """A framework that is installed on demand is not there."""
 
-    def __init__(self, framework: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            f"{framework} is not installed", f"run `pip install 'modelet[{extra}]'` and build again"
+            f"{package} is not installed", f"run `pip install 'modelet[{extra}]'` and build again"
         )
         self.extra = extra
 
 
 class OwnerCodeFailed(Refused):
-    """The owner's own code raised, or ended its process."""
+    """The owner's own code raised, ended its process, or returned what cannot be used.
+
+    Attributes:
+        output: The end of what the code printed, with the traceback if there is one.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", output: str = "") -> None:
+        super().__init__(reason, remedy)
+        self.output = output
 
 
 class ProofFailed(Refused):

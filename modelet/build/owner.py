@@ -1,0 +1,163 @@
+"""Runs the owner's own code (`train.py`) in a process of its own, under reproducible conditions.
+
+What training computes depends on the kernels that the math libraries choose for the CPU, on the number of
+threads and on the hash seed. The process gets the same of each on every machine that can have it.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import onnx
+import pybase64
+
+from modelet.build.converters import missing
+from modelet.build.framing import receive, send
+from modelet.errors import OwnerCodeFailed
+from modelet.tensor_json import from_json, to_json
+from modelet_runtime.tensor import Tensor
+
+# Kernels beyond these exist on some machines only. Source: https://numpy.org/doc/stable/reference/simd/build-options.html
+_COMMON_FEATURES = frozenset({"X86_V3", "AVX", "AVX2", "F16C", "FMA3", "ASIMD", "ASIMDHP", "ASIMDDP", "NEON"})
+_LOG_LINES = 20
+_END_TIMEOUT_S = 5
+
+# One row as the owner's code gave it: a tensor, or one per input.
+Row = Tensor | dict[str, Tensor]
+
+
+class OwnerProcess:
+    """A process that runs functions of a model's folder and keeps the model they returned.
+
+    Use as a context manager; leaving it ends the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Start the process.
+
+        Args:
+            folder: The model's folder: working directory and first place for imports.
+        """
+        self._folder = folder
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._socket, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-B", "-m", "modelet.build.owner_process", str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **reproducible_environment()},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def build(self, function: str) -> "BuiltModel":
+        """Call `train.py:build` and keep what it returns.
+
+        Raises:
+            OwnerCodeFailed: The function is not there, raised, or returned no model.
+            MissingExtra: The framework it needs is not installed.
+        """
+        answer = self._ask({"do": "build", "function": function})
+        return BuiltModel(self, answer["kind"])
+
+    def samples(self, function: str) -> list[Row]:
+        """Call `train.py:samples`, which returns inputs for the graph, one per row.
+
+        Raises:
+            OwnerCodeFailed: The function is not there, raised, or returned something else.
+        """
+        rows = self._ask({"do": "samples", "function": function})["rows"]
+        return [
+            from_json(row["tensor"])
+            if "tensor" in row
+            else {name: from_json(tensor) for name, tensor in row["record"].items()}
+            for row in rows
+        ]
+
+    def export(self) -> onnx.ModelProto:
+        """Convert the kept model."""
+        graph = pybase64.b64decode(self._ask({"do": "export"})["graph"])
+        return onnx.load_model_from_string(graph)
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Let the kept model answer."""
+        answer = self._ask({"do": "run", "inputs": [to_json(tensor) for tensor in inputs]})
+        return [from_json(tensor) for tensor in answer["outputs"]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            send(self._socket, json.dumps(question).encode())
+            answer: dict[str, Any] = json.loads(receive(self._socket))
+        except (EOFError, OSError) as error:
+            code = self._process.wait()
+            where = question.get("function", self._folder.name)
+            raise OwnerCodeFailed(
+                f"{where} ended its process with code {code}", self._last_lines()
+            ) from error
+        if "module" in answer and (extra := missing(answer["module"])):
+            raise extra
+        if "error" in answer:
+            raise OwnerCodeFailed(answer["error"], answer["remedy"], self._last_lines())
+        return answer
+
+    def _last_lines(self) -> str:
+        """The end of what the code printed, its traceback included."""
+        self._log.seek(0)
+        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+class BuiltModel:
+    """The model an `OwnerProcess` keeps, as an `Original`."""
+
+    def __init__(self, process: OwnerProcess, kind: str) -> None:
+        self.kind = kind
+        self._process = process
+
+    def export(self) -> onnx.ModelProto:
+        """Convert to ONNX."""
+        return self._process.export()
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Answer as the framework does."""
+        return self._process.run(inputs)
+
+
+def reproducible_environment() -> dict[str, str]:
+    """Environment variables that make the math libraries choose alike on every machine.
+
+    Source: https://github.com/OpenMathLib/OpenBLAS#setting-the-number-of-threads-using-environment-variables
+    """
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    fixed = {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    if special := sorted(set(found) - _COMMON_FEATURES):
+        fixed["NPY_DISABLE_CPU_FEATURES"] = " ".join(special)
+    if platform.machine() == "x86_64" and "X86_V3" in found:
+        fixed["OPENBLAS_CORETYPE"] = "Haswell"
+    return threads | fixed

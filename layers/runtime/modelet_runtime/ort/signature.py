@@ -1,0 +1,67 @@
+"""Reading a session's inputs and outputs from the graph itself."""
+
+from ctypes import c_int, c_int64, c_size_t, c_void_p, string_at
+
+from modelet_runtime.errors import ArtifactError
+from modelet_runtime.manifest import Signature, TensorSpec
+from modelet_runtime.ort.engine import Engine
+from modelet_runtime.tensor import BY_ONNX_TYPE
+
+_TENSOR = 1
+# By number: ONNXType, and those members of ONNXTensorElementDataType that no protocol can carry.
+_VALUE_KINDS = ("unknown kind", "tensor", "sequence", "map", "opaque value", "sparse tensor", "optional")
+_ELEMENTS = {
+    14: "COMPLEX64",
+    15: "COMPLEX128",
+    17: "FLOAT8E4M3FN",
+    18: "FLOAT8E4M3FNUZ",
+    19: "FLOAT8E5M2",
+    20: "FLOAT8E5M2FNUZ",
+    21: "UINT4",
+    22: "INT4",
+    23: "FLOAT4E2M1",
+}
+
+
+def read_signature(engine: Engine, session: int) -> Signature:
+    """The inputs and outputs of an OrtSession.
+
+    Raises:
+        ArtifactError: (500) One of them is no tensor, or one no protocol can carry.
+    """
+    return Signature(_read(engine, session, "Input"), _read(engine, session, "Output"))
+
+
+def _read(engine: Engine, session: int, kind: str) -> tuple[TensorSpec, ...]:
+    count = engine.api.get(c_size_t, f"SessionGet{kind}Count", session)
+    return tuple(_spec(engine, session, kind, index) for index in range(count))
+
+
+def _spec(engine: Engine, session: int, kind: str, index: int) -> TensorSpec:
+    api = engine.api
+    text = api.get(c_void_p, f"SessionGet{kind}Name", session, index, engine.allocator)
+    name = string_at(text).decode()
+    api.check(api.AllocatorFree(engine.allocator, text))
+    type_info = api.get(c_void_p, f"SessionGet{kind}TypeInfo", session, index)
+    try:
+        return _tensor_spec(engine, type_info, f"{kind.lower()} '{name}'", name)
+    finally:
+        api.ReleaseTypeInfo(type_info)
+
+
+def _tensor_spec(engine: Engine, type_info: int, subject: str, name: str) -> TensorSpec:
+    api = engine.api
+    value_kind = api.get(c_int, "GetOnnxTypeFromTypeInfo", type_info)
+    if value_kind != _TENSOR:
+        raise ArtifactError(f"{subject} is a {_VALUE_KINDS[value_kind]}: only tensors can be served")
+    info = api.get(c_void_p, "CastTypeInfoToTensorInfo", type_info)
+    element_type = api.get(c_int, "GetTensorElementType", info)
+    datatype = BY_ONNX_TYPE.get(element_type)
+    if datatype is None:
+        element = _ELEMENTS.get(element_type, f"elements of type {element_type}")
+        raise ArtifactError(f"{subject} holds {element}, which no protocol can carry")
+    if not api.TensorTypeAndShape_HasShape(info):
+        raise ArtifactError(f"{subject} has no declared rank: give it a shape in the graph")
+    dimensions = (c_int64 * api.get(c_size_t, "GetDimensionsCount", info))()
+    api.check(api.GetDimensions(info, dimensions, len(dimensions)))
+    return TensorSpec(name, datatype.name, tuple(dimensions))

@@ -36,7 +36,7 @@ _DATATYPES = {
     "f8": "FP64",
 }
 _KINDS = {"BOOL": "|b1", "INT64": "<i8", "UINT64": "<u8", "FP64": "<f8"}
-_DESCRIPTION = re.compile(r"([<>|=])(?:([biuf][1248])|([SU])(\d{1,9}))")
+_DESCRIPTION = re.compile(r"([<>|=])(?:([biuf][1248])|([SU])([1-9]\d{0,8}))")
 # Swapping bytes takes an integer of the same size, whatever the elements are.
 _WORDS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 

@@ -90,7 +90,7 @@ def write(tree: Tree, path: Path) -> None:
 def unpack(archive: Archive) -> Path:
     """The archive's files as a folder beside it, to look at and to run from."""
     folder = archive.path.with_suffix("")
-    if folder.exists() and folder.stat().st_mtime >= archive.path.stat().st_mtime:
+    if folder.exists() and folder.stat().st_mtime_ns > archive.path.stat().st_mtime_ns:
         return folder
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         staging = Path(name) / folder.name

@@ -1,57 +1,32 @@
 """The layers that model images share: the runtime, the options, the handlers.
 
-A layer is described by a folder: `requirements.txt` (hash-locked) says which wheels, `layer.toml` which
-of their files a function touches and which of our own packages go along. Assembling one is a function of
-these files, of the architecture and of this package, and equal inputs give equal bytes.
+Assembling a layer is a function of its folder, of the architecture and of this package: equal inputs
+give equal bytes, in any folder, on any machine and on any day.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from modelet.packaging import licenses
 from modelet.packaging.archive import Archive, Made, Tree, keep
 from modelet.packaging.bytecode import Compiler, choose, compile_sources
+from modelet.packaging.definition import Definition
 from modelet.packaging.errors import LayerRefused
 from modelet.packaging.platforms import PYTHON_VERSION, Architecture
-from modelet.packaging.wheels import Wheel, fetch
+from modelet.packaging.wheels import fetch
 
 SITE = "opt/python"
 TASK = "var/task"
+_Content = TypeVar("_Content", bytes, Path)
+
 # Functions that one image holds; its command says which of them it is.
 FUNCTIONS = ("predict", "batch")
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What `layer.toml` says.
-
-    Attributes:
-        packages: Our own packages in the layer's folder that go along.
-        wheels: Patterns of the files to take, by distribution; all that run, where none are given.
-    """
-
-    packages: tuple[str, ...] = ()
-    wheels: Mapping[str, tuple[str, ...]] | None = None
-
-    @classmethod
-    def load(cls, folder: Path) -> "Definition":
-        """Read a layer's definition; a layer without one takes its wheels whole."""
-        path = folder / "layer.toml"
-        if not path.exists():
-            return cls()
-        document = tomllib.loads(path.read_text())
-        unknown = sorted(set(document) - {"packages", "wheels"})
-        if unknown:
-            raise LayerRefused(f"{path}: unknown key {', '.join(unknown)}", "it takes packages and wheels")
-        wheels = {name: tuple(patterns) for name, patterns in document.get("wheels", {}).items()}
-        return cls(tuple(document.get("packages", ())), wheels)
-
-
 class Workshop:
-    """Assembles layers in one folder, and keeps them.
+    """Assembles layers in one folder, and keeps them there.
 
     Args:
         root: The project's root, where `layers/` and `functions/` lie.
@@ -80,9 +55,7 @@ class Workshop:
             LayerRefused: There is none of that name.
         """
         if name not in self.options:
-            raise LayerRefused(
-                f"there is no option layer {name!r}", f"there are {', '.join(self.options) or 'none'}"
-            )
+            raise LayerRefused(f"there is no option layer '{name}'", f"there are {', '.join(self.options)}")
         return self._assembled(f"option-{name}", self.root / "layers/options" / name, architecture)
 
     def functions(self) -> Archive:
@@ -90,13 +63,12 @@ class Workshop:
         functions = self.root / "functions"
         paths = [functions / "entrypoint.py"]
         paths += [path for name in FUNCTIONS for path in sorted((functions / name).glob("*.py"))]
-        sources = {f"{TASK}/{path.relative_to(functions).as_posix()}": path for path in paths}
-        inputs = _digest([*_own_sources(), *sources.values()])
-        return keep(self.build / "functions.tar", inputs, lambda: self._compiled(_contents(sources)))
+        tree = {f"{TASK}/{path.relative_to(functions).as_posix()}": path for path in paths}
+        return self.kept(self.build / "functions.tar", _digest(paths), lambda: tree)
 
     def nothing(self) -> Archive:
-        """What stands in a context for an option layer the model does not take: a folder, and no file."""
-        return keep(self.build / "nothing.tar", _digest(_own_sources()), lambda: Made({}, {}))
+        """What stands in a context for an option layer that the model does not take."""
+        return self.kept(self.build / "nothing.tar", _digest([]), dict)
 
     def kept(self, path: Path, inputs: str, tree: Callable[[], Tree]) -> Archive:
         """An archive of any files, with the bytecode of the Python among them."""
@@ -104,66 +76,44 @@ class Workshop:
 
     def _assembled(self, name: str, folder: Path, architecture: Architecture) -> Archive:
         definition = Definition.load(folder)
-        requirements = folder / "requirements.txt"
-        sources = _sources(folder, definition.packages)
-        inputs = _digest(
-            [*_own_sources(), requirements, *folder.glob("layer.toml"), *sources.values()], architecture
+
+        def tree() -> Tree:
+            wheels = fetch(definition.requirements, architecture, self.build / "wheels")
+            return {
+                **_below(SITE, definition.select(wheels)),
+                **_below(SITE, definition.sources),
+                **licenses.collect(name, wheels),
+            }
+
+        return self.kept(
+            self.build / f"{name}-{architecture}.tar", _digest(definition.inputs, architecture), tree
         )
 
-        def make() -> Made:
-            wheels = fetch(requirements, architecture, self.build / "wheels")
-            tree = {**_selected(wheels, definition), **_contents(sources)}
-            return self._compiled({**tree, **licenses.collect(name, wheels)})
-
-        return keep(self.build / f"{name}-{architecture}.tar", inputs, make)
-
     def _compiled(self, tree: Tree) -> Made:
-        modules = {name: data for name, data in tree.items() if name.endswith(".py")}
-        if not modules:
+        sources = {name: _read(content) for name, content in tree.items() if name.endswith(".py")}
+        if not sources:
             return Made(tree, {})
         if self._compiler is None:
             self._compiler = choose(self.build / "compiler")
-        read = {
-            name: data if isinstance(data, bytes) else data.read_bytes() for name, data in modules.items()
-        }
-        return Made({**tree, **compile_sources(read, self._compiler)}, {"compiler": self._compiler.name})
+        # The sources as compiled go in, not as they may be a moment later.
+        return Made(
+            {**tree, **sources, **compile_sources(sources, self._compiler)}, {"compiler": self._compiler.name}
+        )
 
 
-def _selected(wheels: Iterable[Wheel], definition: Definition) -> dict[str, bytes]:
-    """The files of the wheels that ship, by path in the image."""
-    tree: dict[str, bytes] = {}
-    for wheel in wheels:
-        patterns = (definition.wheels or {}).get(wheel.name, ("*",))
-        chosen = wheel.select(patterns)
-        if not any(".dist-info/" not in name for name in chosen):
-            raise LayerRefused(
-                f"layer.toml: wheels.{wheel.name}: nothing in {wheel.file_name} matches {', '.join(patterns)}"
-            )
-        tree |= {f"{SITE}/{name}": data for name, data in chosen.items()}
-    return tree
+def _below(folder: str, files: Mapping[str, _Content]) -> dict[str, _Content]:
+    return {f"{folder}/{name}": content for name, content in files.items()}
 
 
-def _sources(folder: Path, packages: Iterable[str]) -> dict[str, Path]:
-    return {
-        f"{SITE}/{path.relative_to(folder).as_posix()}": path
-        for package in packages
-        for path in sorted((folder / package).rglob("*.py"))
-    }
-
-
-def _contents(sources: Mapping[str, Path]) -> dict[str, bytes]:
-    return {name: path.read_bytes() for name, path in sources.items()}
-
-
-def _own_sources() -> list[Path]:
-    """This package: what it does to a layer is one of the layer's inputs."""
-    return sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
+def _read(content: bytes | Path) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def _digest(paths: Iterable[Path], *facts: str) -> str:
-    """What an archive is made from, whatever folder it lies in."""
+    """What a layer is made from, wherever it lies: these files, and this package that makes it."""
     digest = hashlib.sha256(repr((PYTHON_VERSION, *facts)).encode())
-    for path in paths:
+    own = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
+    for path in (*own, *paths):
         digest.update(f"{path.parent.name}/{path.name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -13,7 +13,10 @@ class FriendlyRoutes:
 
     def predict(self, request: Request) -> Response:
         """`POST /models/{m}/predict`."""
-        content_type = request.headers.get("content-type", "")
+        return self.run(request, request.headers.get("content-type", ""))
+
+    def run(self, request: Request, content_type: str) -> Response:
+        """Answer a body of that content type."""
         values, many = friendly.parse(request.body, content_type, self._predictor.pipeline.media_types)
         answers = self._predictor.predict(values, request.remaining_s)
         body, rendered = friendly.render(answers, many, request.headers.get("accept", ""))

@@ -60,7 +60,7 @@ def to_request(event: Event, context: Context) -> Request:
         headers = event["headers"]
         called = request_id(headers, envelope["requestId"])
         method, raw_path = http["method"], event["rawPath"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest("event", "API Gateway's payload format 2.0", f"none: {error}") from error
     if "cookies" in event:
         headers = {**headers, "cookie": "; ".join(event["cookies"])}

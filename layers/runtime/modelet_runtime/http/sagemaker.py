@@ -37,16 +37,17 @@ class SageMakerRoutes:
         """`POST /invocations`."""
         if is_binary(request):
             return self._tensors.infer(request)
-        media = MediaType.parse(request.headers.get("content-type", JSON))
-        document = json_codec.loads(request.body) if media.name == JSON else None
+        content_type = request.headers.get("content-type", JSON)
+        is_json = MediaType.parse(content_type).name == JSON
+        document = json_codec.loads(request.body) if is_json else None
         if type(document) is not dict:
-            return self._people.predict(request)
+            return self._people.run(request, content_type)
         if _is_open_inference(document):
             parsed = open_inference.parse_document(document, None, self._signature)
             return self._tensors.run(request, parsed, for_sagemaker=True)
         if "instances" in document or "inputs" in document:
             return self._tensorflow.run(request, document)
-        return self._people.predict(request)
+        return self._people.run(request, content_type)
 
 
 def _is_open_inference(document: dict[str, Any]) -> bool:

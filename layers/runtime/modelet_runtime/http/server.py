@@ -171,6 +171,7 @@ def serve(server: Server) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the model of this container."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["serve"], help="what SageMaker says; optional")
     parser.add_argument("--host", default="0.0.0.0")  # noqa: S104  SageMaker calls from outside the container
     parser.add_argument("--port", type=int, default=PORT)
     options = parser.parse_args(arguments)

@@ -4,7 +4,7 @@ Source: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/
 """
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, prod
 from typing import Any
 
 from modelet_runtime.errors import InvalidRequest
@@ -31,12 +31,13 @@ def classify(tensor: Tensor, count: int, labels: Sequence[str]) -> Tensor:
         field = f"output '{tensor.name}': classification"
         raise InvalidRequest(field, "an output of numbers", tensor.datatype.name)
     batch = tensor.shape[:1] if len(tensor.shape) > 1 else ()
-    rows = batch[0] if batch else 1
-    width = tensor.element_count // rows if rows else 0
+    width = prod(tensor.shape[len(batch) :])
     names = labels if len(labels) == width else ()
     values = tensor.values()
     texts = [
-        text for row in range(rows) for text in _top(values[row * width : (row + 1) * width], count, names)
+        text
+        for row in range(prod(batch))
+        for text in _top(values[row * width : (row + 1) * width], count, names)
     ]
     return Tensor.from_values(tensor.name, DATATYPES["BYTES"], (*batch, min(count, width)), texts)
 

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelet.paths import ROOT
+from modelet.paths import root
 
-_CACHE = ROOT / ".cache" / "rie"
+_CACHE = root() / ".cache" / "rie"
 _WHEEL = (
     "aws-sam-cli==1.170.0 --hash=sha256:24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf\n"
 )

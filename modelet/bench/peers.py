@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelet.paths import ROOT
+from modelet import paths
+from modelet.bench.emulator import emulate
+from modelet.bench.requests import Subject
+from modelet.bench.sampling import Ratio, alternate, ratio
 
-_LOCK = ROOT / "requirements" / "mlserver.lock"
-_ENVIRONMENT = ROOT / ".cache" / "mlserver"
+_LOCK = paths.root() / "requirements" / "mlserver.lock"
+_ENVIRONMENT = paths.root() / ".cache" / "mlserver"
 _START_TIMEOUT_S = 60
 _RUNTIME = """
 import numpy, onnxruntime
@@ -37,7 +40,7 @@ class OnnxModel(MLModel):
 """
 
 
-def install_mlserver() -> Path:
+def _install_mlserver() -> Path:
     """The Python of MLServer's environment, made on first use from its lock.
 
     Raises:
@@ -54,8 +57,31 @@ def install_mlserver() -> Path:
     return python
 
 
-def launch_mlserver_s(python: Path, graph: Path, model: str, body: bytes, scratch: Path) -> float:
+def measure(subject: Subject, scratch: Path, rounds: int) -> Ratio:
+    """Compare a cold function's launch under AWS's emulator with MLServer's, to the first answer of each."""
+    python = _install_mlserver()
+    event = json.dumps(subject.json_event()).encode()
+
+    def function_s() -> float:
+        start = time.perf_counter()
+        with emulate("handler.handler", paths.functions() / "predict", subject.environment()) as emulator:
+            emulator.invoke(event)
+            return time.perf_counter() - start
+
+    samples = alternate(
+        {"function s": function_s, "MLServer s": lambda: _launch_s(python, subject, scratch)}, rounds
+    )
+    return ratio(
+        f"{subject.name}: launch of a cold function to its first answer / MLServer's",
+        samples,
+        lambda m: m["function s"] / m["MLServer s"],
+        target=None,
+    )
+
+
+def _launch_s(python: Path, subject: Subject, scratch: Path) -> float:
     """Seconds from launching MLServer to its first answer to an Open Inference Protocol request."""
+    model = subject.name
     port = _free_port()
     (scratch / "onnx_model.py").write_text(_RUNTIME)
     (scratch / "settings.json").write_text(
@@ -71,12 +97,16 @@ def launch_mlserver_s(python: Path, graph: Path, model: str, body: bytes, scratc
     )
     (scratch / "model-settings.json").write_text(
         json.dumps(
-            {"name": model, "implementation": "onnx_model.OnnxModel", "parameters": {"uri": str(graph)}}
+            {
+                "name": model,
+                "implementation": "onnx_model.OnnxModel",
+                "parameters": {"uri": str(subject.folder / "model.onnx")},
+            }
         )
     )
     start = time.perf_counter()
     with _running([str(python), "-m", "mlserver.cli", "start", str(scratch)], scratch):
-        _post_until_answered(port, f"/v2/models/{model}/infer", body)
+        _post_until_answered(port, f"/v2/models/{model}/infer", subject.json_body())
         return time.perf_counter() - start
 
 

@@ -24,6 +24,9 @@ from modelet_runtime.manifest import Manifest
 from modelet_runtime.statistics import Statistics
 
 NAMESPACE = "modelet"
+# What rings a deployed model's alarm and rolls a canary back. Not 501 and 504: with an extension that
+# does not exist or a timeout of a microsecond, any caller could.
+_FAULTS = frozenset({500, 502, 503})
 
 _BY_CODE = {
     "Namespace": NAMESPACE,
@@ -70,6 +73,7 @@ class Telemetry:
         metrics = {
             "requests": _metric("Count", 1),
             "errors": _metric("Count", 0 if error is None else 1),
+            "faults": _metric("Count", 1 if response.status in _FAULTS else 0),
             "request_bytes": _metric("Bytes", len(request.body)),
             "response_bytes": _metric("Bytes", len(response.body)),
             **self._since_last_request(),

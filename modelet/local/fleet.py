@@ -63,7 +63,8 @@ class Fleet:
         }
         specs[CATALOG, 0] = FunctionSpec(
             name=CATALOG,
-            folder=paths.functions() / CATALOG,
+            folder=paths.functions(),
+            handler="catalog.handler.handler",
             environment={"MODELET_INDEX": str(index)},
             python_path=(paths.runtime_layer(),),
             concurrency=DEFAULT_CONCURRENCY,
@@ -75,7 +76,8 @@ def _predict(version: Version, *, is_live: bool) -> FunctionSpec:
     manifest = version.manifest
     return FunctionSpec(
         name=manifest.name if is_live else f"{manifest.name}-{version.number}",
-        folder=paths.functions() / "predict",
+        folder=paths.functions(),
+        handler="predict.handler.handler",
         environment={"MODELET_MODEL_DIR": str(version.folder.resolve())},
         python_path=(paths.runtime_layer(),),
         version=str(version.number),

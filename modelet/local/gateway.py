@@ -62,7 +62,7 @@ class Gateway:
         try:
             incoming = await _read(request)
             began_s = time.monotonic()
-            target = self._router.route(incoming.path, request.headers)
+            target = self._router.route(incoming.method, incoming.path, request.headers)
             model = target.model
             response = await self._invoke(
                 self._functions[model, target.version], target.qualifier, incoming, request_id

@@ -12,11 +12,12 @@ CATALOG = "catalog"
 TARGET_MODEL_HEADER = "x-amzn-sagemaker-target-model"
 
 _SAGEMAKER = frozenset({"/ping", "/invocations"})
-# A name ends at a slash or, in TensorFlow Serving's paths, at the colon before the verb.
-_MODEL_PATH = re.compile(
-    r"/(?:v2/models|v1/models|models)/(?P<model>[^/:]+)"
-    r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?(?=[/:]|$)"
-)
+# The methods that have a route to a model's function. A name ends at a slash or, in TensorFlow Serving's
+# paths, at the colon before the verb.
+_ROUTES = {
+    "GET": re.compile(r"/v[12]/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+))?(?=[/:]|$)"),
+    "POST": re.compile(r"(?:/v[12])?/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+))?(?=[/:]|$)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class Router:
     def __init__(self, versions: Mapping[str, Sequence[int]]) -> None:
         self._versions = versions
 
-    def route(self, path: str, headers: Mapping[str, str]) -> Target:
+    def route(self, method: str, path: str, headers: Mapping[str, str]) -> Target:
         """Choose the function for a path.
 
-        What belongs to no model, or to one that is not there, goes to the catalog, which says so in the
-        form of the protocol. A version that is not there goes to the live one, for the same reason.
+        What belongs to no model, to one that is not there, or has no route for its method goes to the
+        catalog, which says so in the form of the protocol. A version that is not there goes to the live
+        one, for the same reason.
 
         Args:
+            method: In capitals.
             path: Percent-decoded.
             headers: Looked up by lower-case name.
 
@@ -59,7 +62,7 @@ class Router:
         """
         if path.rstrip("/") in _SAGEMAKER:
             return self._live(self._sagemaker_model(headers.get(TARGET_MODEL_HEADER)))
-        match = _MODEL_PATH.match(path)
+        match = _ROUTES[method].match(path) if method in _ROUTES else None
         if match is None or match["model"] not in self._versions:
             return Target(CATALOG, 0, "live")
         version = int(match["version"] or 0)

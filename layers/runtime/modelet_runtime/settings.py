@@ -40,3 +40,19 @@ class Settings:
             verify_digests=environ.get("MODELET_VERIFY_DIGESTS", "1") != "0",
             function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME", "local"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """How the catalog function runs.
+
+    Attributes:
+        index: A JSON file with the manifests of all versions: `{"models": [manifest, ...]}`.
+    """
+
+    index: Path
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "CatalogSettings":
+        """Read `MODELET_INDEX`; by default the file lies beside the handlers."""
+        return cls(Path(environ.get("MODELET_INDEX", "/var/task/index.json")))

@@ -44,17 +44,32 @@ CATALOG_TARGET = Target(CATALOG, 0, "live")
     ],
 )
 def test_routes(path: str, target: Target) -> None:
-    assert ROUTER.route(path, {}) == target
+    assert ROUTER.route("POST", path, {}) == target
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target"),
+    [
+        ("GET", "/v2/models/file_type", LIVE),
+        ("GET", "/v1/models/file_type/metadata", LIVE),
+        ("GET", "/models/file_type/predict", CATALOG_TARGET),
+        ("HEAD", "/v2/models/file_type", CATALOG_TARGET),
+        ("OPTIONS", "/models/file_type/predict", CATALOG_TARGET),
+        ("DELETE", "/v2/models/file_type/versions/1", CATALOG_TARGET),
+    ],
+)
+def test_only_methods_that_have_a_route_reach_a_model(method: str, path: str, target: Target) -> None:
+    assert ROUTER.route(method, path, {}) == target
 
 
 @pytest.mark.parametrize("path", ["/ping", "/invocations", "/ping/"])
 def test_sagemakers_paths_need_a_model(path: str) -> None:
     named = {"x-amzn-sagemaker-target-model": "digit_image"}
-    assert ROUTER.route(path, named) == Target("digit_image", 2, "live")
-    assert Router({"file_type": [1]}).route(path, {}) == Target("file_type", 1, "live")
+    assert ROUTER.route("GET", path, named) == Target("digit_image", 2, "live")
+    assert Router({"file_type": [1]}).route("GET", path, {}) == Target("file_type", 1, "live")
     with pytest.raises(RouteNotFound, match=r"digit_image, file_type.*X-Amzn-SageMaker-Target-Model"):
-        ROUTER.route(path, {})
+        ROUTER.route("GET", path, {})
     with pytest.raises(RouteNotFound, match="got other"):
-        ROUTER.route(path, {"x-amzn-sagemaker-target-model": "other"})
+        ROUTER.route("GET", path, {"x-amzn-sagemaker-target-model": "other"})
     with pytest.raises(RouteNotFound, match="has none"):
-        Router({}).route(path, {})
+        Router({}).route("GET", path, {})

@@ -1,0 +1,63 @@
+"""What there is: the manifests of all deployed versions, and what to say of what is not there."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelet_runtime.errors import ArtifactError, MethodNotAllowed, ModeletError, NotFound
+from modelet_runtime.manifest import Manifest
+from modelet_runtime.protocols import open_inference_documents as documents
+
+_MODEL_PATH = re.compile(
+    r"/(?P<protocol>v2/models|v1/models|models)/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<rest>.*)"
+)
+
+
+class Index:
+    """The versions of all models.
+
+    Args:
+        manifests: One per version.
+    """
+
+    def __init__(self, manifests: list[Manifest]) -> None:
+        self._manifests = sorted(manifests, key=lambda manifest: (manifest.name, manifest.version))
+
+    @classmethod
+    def load(cls, path: Path) -> "Index":
+        """Read `{"models": [manifest, ...]}`.
+
+        Raises:
+            ArtifactError: The file cannot be read, or is something else.
+        """
+        try:
+            documents = json.loads(path.read_bytes())["models"]
+            return cls([Manifest.from_dict(document, str(path)) for document in documents])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{path}: expected an index of manifests, got {error!r}") from error
+
+    @property
+    def live(self) -> Mapping[str, Manifest]:
+        """The version of each model that answers when none is named: the highest."""
+        return {manifest.name: manifest for manifest in self._manifests}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The repository index of the Open Inference Protocol's extension."""
+        return [entry for manifest in self._manifests for entry in documents.repository_index(manifest)]
+
+    def missing(self, method: str, path: str) -> ModeletError:
+        """Why nothing answers a request, in the words of the protocol its path belongs to."""
+        match = _MODEL_PATH.fullmatch(path)
+        if match is None:
+            return NotFound(f"no route {method} {path}")
+        name, version = match["model"], match["version"]
+        if name in self.live:
+            infers = re.search(r"/infer$|/predict$|:\w+$", match["rest"])
+            return MethodNotAllowed(method, ["POST"] if infers else ["GET"])
+        if match["protocol"] == "v1/models":
+            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            return NotFound(f"Servable not found for request: {wanted}")
+        names = ", ".join(self.live) or "none"
+        return NotFound(f"Request for unknown model: '{name}' is not found; there are {names}")

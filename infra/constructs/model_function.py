@@ -1,0 +1,83 @@
+"""The function of one model version: its image, published and reached through the alias `live`."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.acknowledge import acknowledge
+from infra.config import StageSettings
+from infra.constructs.logs import log_group
+from infra.constructs.python_function import SYNCHRONOUS
+from infra.constructs.tracing import UNTRACED, tracing_mode
+from modelet_runtime.manifest import Manifest
+
+LIVE = "live"
+ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
+
+
+class ModelFunction(Construct):
+    """An image function with what its manifest asks for, and no permission yet.
+
+    Attributes:
+        function: The function.
+        role: What it runs as.
+        log_group: Where it writes.
+        version: The published version of these very bytes and settings.
+        alias: `live`, at that version.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        manifest: Manifest,
+        code: lambda_.DockerImageCode,
+        settings: StageSettings,
+        key: kms.IKey | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        wanted = manifest.resources
+        self.log_group = log_group(self, "Logs", settings=settings, key=key)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.function = lambda_.DockerImageFunction(
+            self,
+            "Function",
+            code=code,
+            description=f"{manifest.name} version {manifest.version}: {manifest.description}"[:256],
+            architecture=ARCHITECTURES[wanted.architecture],
+            memory_size=wanted.memory_mib,
+            timeout=cdk.Duration.seconds(wanted.timeout_s),
+            ephemeral_storage_size=cdk.Size.mebibytes(wanted.ephemeral_storage_mib),
+            reserved_concurrent_executions=wanted.max_concurrency,
+            snap_start=(
+                lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
+                if wanted.snap_start and settings.snap_start
+                else None
+            ),
+            role=self.role,
+            log_group=self.log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            environment_encryption=key,
+            tracing=tracing_mode(self.role, settings),
+            # The version before is deleted once `live` has left it: a snapshot is paid for by the second.
+            current_version_options=lambda_.VersionOptions(removal_policy=cdk.RemovalPolicy.DESTROY),
+        )
+        acknowledge(
+            self.function,
+            {
+                "Serverless-LambdaDLQ": SYNCHRONOUS,
+                "Serverless-LambdaTracing": UNTRACED,
+                "@aws-cdk/aws-lambda:snapStartRequirePublish": "Every route goes to a published version.",
+            },
+        )
+        self.version = self.function.current_version
+        self.alias = lambda_.Alias(
+            self,
+            "Live",
+            alias_name=LIVE,
+            version=self.version,
+            provisioned_concurrent_executions=wanted.provisioned_concurrency or None,
+        )

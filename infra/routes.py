@@ -1,0 +1,52 @@
+"""The one table of routes: what of a model's URL space reaches its function.
+
+Paths are API Gateway's: `{proxy+}` takes one segment or more, also an empty one after a trailing slash.
+Methods are named one by one: a route for ANY would catch the preflight requests of browsers too, and its
+authorizer would refuse them. Whatever matches nothing here is the catalog's, which also answers 404.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+GREEDY = "{proxy+}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    path: str
+
+    @property
+    def key(self) -> str:
+        """The route key of an HTTP API."""
+        return f"{self.method} {self.path}"
+
+
+def model_routes(name: str, version: int | None = None) -> tuple[Route, ...]:
+    """The routes of a model, or those of one pinned version of it, which API Gateway prefers as longer."""
+    part = name if version is None else f"{name}/versions/{version}"
+    open_inference, tensorflow, friendly = f"/v2/models/{part}", f"/v1/models/{part}", f"/models/{part}"
+    return (
+        Route("GET", open_inference),
+        Route("GET", f"{open_inference}/{GREEDY}"),
+        Route("POST", f"{open_inference}/{GREEDY}"),
+        Route("GET", tensorflow),
+        Route("POST", f"{tensorflow}:predict"),
+        Route("GET", f"{tensorflow}/{GREEDY}"),
+        Route("POST", f"{tensorflow}/{GREEDY}"),
+        Route("POST", f"{friendly}/{GREEDY}"),
+    )
+
+
+ROUTES_PER_FUNCTION = len(model_routes("model"))
+# `$default`, and `OPTIONS /{proxy+}` where web pages may call.
+ROUTES_PER_API = 2
+
+
+def resource_count(routes: Iterable[Route]) -> int:
+    """How many resources a REST API needs for these routes: one per path and per part of a path."""
+    paths = [PurePosixPath(route.path) for route in routes]
+    return len({path for full in paths for path in (full, *full.parents)})

@@ -1,0 +1,93 @@
+"""All stacks of a stage, and which is deployed after which.
+
+shared, then one per model and the catalog, then the front door
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from infra import archives, fleet
+from infra.assets import Assets
+from infra.config import StageSettings
+from infra.constructs.http_api import HttpDoor
+from infra.placement import check_capacity, door_of
+from infra.sources import Sources
+from infra.stacks.catalog import CatalogStack
+from infra.stacks.front_door import FrontDoorStack
+from infra.stacks.model import ModelStack
+from infra.stacks.shared import SharedStack
+
+
+class Service:
+    """One stage of everything.
+
+    Args:
+        app: The app to add the stacks to.
+        settings: The stage.
+        sources: What is deployed.
+
+    Attributes:
+        shared: What all models share.
+        models: A stack per model, by name.
+        catalog: Index and health.
+        front_door: The URLs.
+
+    Raises:
+        InfraError: The models, or their number, do not fit the settings or AWS's limits.
+    """
+
+    def __init__(self, app: cdk.App, *, settings: StageSettings, sources: Sources) -> None:
+        models = fleet.read(sources.models, sources.contexts, settings)
+        check_capacity(models, settings)
+        assets = Assets(Path(app.outdir))
+        self.shared = SharedStack(
+            app,
+            settings=settings,
+            assets=assets,
+            authorizer=archives.function(sources, "authorizer"),
+        )
+        smoke = archives.function(sources, "smoke")
+        self.models = {
+            model.name: ModelStack(
+                app,
+                model=model,
+                settings=settings,
+                assets=assets,
+                smoke=smoke,
+                shared=self.shared,
+                door=self._door(model.name, settings),
+            )
+            for model in models
+        }
+        architecture = _architecture(models)
+        self.catalog = CatalogStack(
+            app,
+            settings=settings,
+            assets=assets,
+            archive=archives.catalog(sources, architecture, models),
+            architecture=architecture,
+            shared=self.shared,
+        )
+        self.front_door = FrontDoorStack(
+            app,
+            settings=settings,
+            shared=self.shared,
+            models=list(self.models.values()),
+            catalog=self.catalog,
+        )
+
+    @property
+    def stacks(self) -> list[cdk.Stack]:
+        """All of them, in the order in which they are deployed."""
+        return [self.shared, *self.models.values(), self.catalog, self.front_door]
+
+    def _door(self, name: str, settings: StageSettings) -> HttpDoor | None:
+        """The HTTP API that has the model's routes; a REST API has them itself."""
+        return self.shared.doors[door_of(name, settings.front_doors)] if self.shared.doors else None
+
+
+def _architecture(models: Iterable[fleet.FleetModel]) -> str:
+    """One that a model has too, so that its layer is there: arm64 by choice, as it costs less."""
+    return min((model.live.manifest.resources.architecture for model in models), default="arm64")

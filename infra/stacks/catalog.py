@@ -1,0 +1,48 @@
+"""The catalog, which knows all models by their manifests and needs none of their stacks."""
+
+from constructs import Construct
+
+from infra.assets import Assets, Files
+from infra.config import StageSettings
+from infra.constructs.catalog_function import CatalogFunction
+from infra.constructs.catalog_routes import CatalogRoutes
+from infra.constructs.model_function import ARCHITECTURES
+from infra.stacks.base import StageStack, let_write_logs
+from infra.stacks.shared import SharedStack
+
+
+class CatalogStack(StageStack):
+    """The function and its routes on every front door.
+
+    Attributes:
+        catalog: The function.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: StageSettings,
+        assets: Assets,
+        archive: Files,
+        architecture: str,
+        shared: SharedStack,
+    ) -> None:
+        super().__init__(scope, "catalog", settings=settings, description="index, health and OpenAPI")
+        self.catalog = CatalogFunction(
+            self,
+            "Catalog",
+            code=assets.archive(self, archive),
+            architecture=ARCHITECTURES[architecture],
+            settings=settings,
+            key=shared.key,
+        )
+        let_write_logs(self.catalog)
+        for number, door in enumerate(shared.doors):
+            CatalogRoutes(
+                self,
+                f"Door{number}",
+                door=door,
+                function=self.catalog.function,
+                allow_preflight=settings.cors is not None,
+            )

@@ -1,0 +1,153 @@
+"""One model: deployed, shifted in and rolled back without any other."""
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.acknowledge import acknowledge
+from infra.assets import Assets, Files
+from infra.config import StageSettings
+from infra.constructs.canary import Canary
+from infra.constructs.http_api import HttpDoor
+from infra.constructs.model_alarms import ModelAlarms
+from infra.constructs.model_dashboard import ModelDashboard
+from infra.constructs.model_function import LIVE, ModelFunction
+from infra.constructs.model_metrics import ModelMetrics
+from infra.constructs.model_routes import ModelRoutes
+from infra.constructs.smoke_test import SmokeTest
+from infra.fleet import GOLDEN, FleetModel, ModelVersion
+from infra.stacks.base import StageStack, let_write_logs
+from infra.stacks.shared import SharedStack
+
+_COMMAND = "predict.handler.handler"
+
+
+class ModelStack(StageStack):
+    """The live version with its routes, alarms, dashboard and canary, and the pinned versions.
+
+    Attributes:
+        model: The model.
+        live: The function of the live version.
+        pinned: Those of older versions, by number.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        model: FleetModel,
+        settings: StageSettings,
+        assets: Assets,
+        smoke: Files,
+        shared: SharedStack,
+        door: HttpDoor | None,
+    ) -> None:
+        part = f"model-{model.name.replace('_', '-')}"
+        super().__init__(scope, part, settings=settings, description=f"the model {model.name}")
+        self.model = model
+        self._settings = settings
+        self._assets = assets
+        self._shared = shared
+        self.live = self._function("Live", model.live)
+        self.pinned = {
+            version.manifest.version: self._function(f"Version{version.manifest.version}", version)
+            for version in model.pinned
+        }
+        self._watch(model.live, smoke)
+        if door:
+            self._open(door, model)
+
+    def _function(self, construct_id: str, version: ModelVersion) -> ModelFunction:
+        scope = Construct(self, f"{construct_id}Image")
+        code = self._assets.image(
+            scope,
+            context=version.context,
+            architecture=version.manifest.resources.architecture,
+            command=_COMMAND,
+        )
+        function = ModelFunction(
+            self,
+            construct_id,
+            manifest=version.manifest,
+            code=code,
+            settings=self._settings,
+            key=self._shared.key,
+        )
+        let_write_logs(function)
+        return function
+
+    def _open(self, door: HttpDoor, model: FleetModel) -> None:
+        ModelRoutes(self, "Routes", door=door, name=model.name, alias=self.live.alias)
+        for number, function in self.pinned.items():
+            ModelRoutes(
+                self, f"Routes{number}", door=door, name=model.name, alias=function.alias, version=number
+            )
+
+    def _watch(self, version: ModelVersion, smoke: Files) -> None:
+        manifest = version.manifest
+        metrics = ModelMetrics(manifest, self.live.alias, self.live.function)
+        alarms = []
+        if self._shared.topic:
+            alarms = ModelAlarms(
+                self, "Alarms", manifest=manifest, metrics=metrics, topic=self._shared.topic
+            ).alarms
+        if self._settings.dashboards:
+            ModelDashboard(
+                self,
+                "Overview",
+                manifest=manifest,
+                metrics=metrics,
+                alarms=alarms,
+                log_group=self.live.log_group,
+                front_door=self._settings.front_door,
+            )
+        if self._shared.deployments:
+            test = self._smoke_test(version, smoke)
+            canary = Canary(
+                self,
+                "Canary",
+                manifest=manifest,
+                application=self._shared.deployments,
+                alias=self.live.alias,
+                alarms=alarms,
+                pre_traffic=test.function,
+            )
+            self._grant(canary, test)
+            # The hook is named in the alias' update policy, which CloudFormation takes for no dependency.
+            self.live.alias.node.add_dependency(test, canary)
+
+    def _smoke_test(self, version: ModelVersion, smoke: Files) -> SmokeTest:
+        return SmokeTest(
+            self,
+            "SmokeTest",
+            code=self._assets.archive(Construct(self, "SmokeArchive"), {**smoke, GOLDEN: version.golden}),
+            model=version.manifest.name,
+            target=self.live.version,
+            settings=self._settings,
+            key=self._shared.key,
+        )
+
+    def _grant(self, canary: Canary, test: SmokeTest) -> None:
+        """CodeDeploy moves this alias and calls this hook; the hook calls the new version and reports."""
+        let_write_logs(test)
+        self.live.version.grant_invoke(test.role)
+        test.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["codedeploy:PutLifecycleEventHookExecutionStatus"],
+                resources=[canary.group.deployment_group_arn],
+            )
+        )
+        canary.role.add_to_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[test.function.function_arn])
+        )
+        canary.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"],
+                # By name: a reference to the alias would make it wait for a policy that waits for it.
+                resources=[self.live.function.function_arn, f"{self.live.function.function_arn}:{LIVE}"],
+            )
+        )
+        canary.role.add_to_policy(iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=["*"]))
+        acknowledge(
+            canary.role,
+            {"AwsSolutions-IAM5[Resource::*]": "DescribeAlarms only reads, and takes no resource."},
+        )

@@ -1,0 +1,75 @@
+"""What the models of a stage share, deployed first: the APIs and what decides who may call."""
+
+from aws_cdk import aws_codedeploy as codedeploy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.assets import Assets, Files
+from infra.config import ApiKeys, StageSettings
+from infra.constructs.alarm_topic import AlarmTopic
+from infra.constructs.api_keys import ApiKeyStore
+from infra.constructs.budget import MonthlyBudget
+from infra.constructs.encryption import CustomerKey
+from infra.constructs.http_api import HttpDoor
+from infra.stacks.base import StageStack, let_write_logs
+
+
+class SharedStack(StageStack):
+    """The front doors without their stages, keys, the topic of alarms.
+
+    Attributes:
+        key: The stage's own KMS key, if it has one.
+        topic: Where alarms go, if there are any.
+        deployments: CodeDeploy's application, if new versions are shifted in.
+        doors: The HTTP APIs; none where the front door is a REST API.
+    """
+
+    def __init__(
+        self, scope: Construct, *, settings: StageSettings, assets: Assets, authorizer: Files
+    ) -> None:
+        super().__init__(scope, "shared", settings=settings, description="what all models share")
+        self.key: kms.IKey | None = None
+        if settings.customer_key:
+            self.key = CustomerKey(self, "Encryption", retain=settings.retain_data).key
+        self.topic: sns.ITopic | None = None
+        if settings.alarms:
+            self.topic = AlarmTopic(self, "Alarms", emails=settings.alarm_emails, key=self.key).topic
+        self.deployments: codedeploy.ILambdaApplication | None = None
+        if settings.canary:
+            self.deployments = codedeploy.LambdaApplication(self, "Deployments")
+        if settings.budget:
+            MonthlyBudget(self, "Cost", budget=settings.budget, stage=settings.name)
+        store = self._key_store(settings, assets, authorizer)
+        self.doors: list[HttpDoor] = []
+        if settings.front_door == "http":
+            self.doors = [
+                HttpDoor(
+                    self,
+                    f"Door{number}",
+                    settings=settings,
+                    key_authorizer=store.authorizer.function if store else None,
+                )
+                for number in range(settings.front_doors)
+            ]
+        if store:
+            self._grant(store)
+
+    def _key_store(self, settings: StageSettings, assets: Assets, authorizer: Files) -> ApiKeyStore | None:
+        if not isinstance(settings.authorization, ApiKeys):
+            return None
+        return ApiKeyStore(
+            self, "ApiKeys", code=assets.archive(self, authorizer), settings=settings, key=self.key
+        )
+
+    def _grant(self, store: ApiKeyStore) -> None:
+        let_write_logs(store.authorizer)
+        store.keys.grant(store.authorizer.role, "dynamodb:GetItem")
+        store.usage.grant(store.authorizer.role, "dynamodb:UpdateItem")
+        for number, door in enumerate(self.doors):
+            store.authorizer.function.add_permission(
+                f"Door{number}",
+                principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
+                source_arn=door.authorizer_arn,
+            )

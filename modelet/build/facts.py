@@ -1,13 +1,16 @@
 """Facts read from a graph: its signature, operator sets and operators."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import onnx
 
 from modelet.build import walk
+from modelet.build.random_inputs import Ranges, first_that_runs, rows
+from modelet.build.reference import ReferenceSession
+from modelet.errors import GraphRefused
 from modelet_runtime.manifest import Graph, Signature, TensorSpec
-from modelet_runtime.tensor import BY_ONNX_TYPE
+from modelet_runtime.tensor import BY_ONNX_TYPE, Tensor
 
 DEFAULT_DOMAIN = "ai.onnx"
 
@@ -24,28 +27,57 @@ def graph(model: onnx.ModelProto, precision: str) -> Graph:
     return Graph(dict(sorted(opsets.items())), dict(sorted(operators.items())), precision)
 
 
-def complete_outputs(model: onnx.ModelProto, ranks: Iterable[int]) -> None:
-    """Give outputs of unknown rank a shape of variable axes, in place.
+def settle_outputs(model: onnx.ModelProto) -> None:
+    """Make the declared shapes of the outputs those that the graph gives, in place.
 
-    A graph may leave out its outputs' shapes, and shape inference cannot always find them.
+    A graph may leave them out, and exporters get some of them wrong. What shape inference does not find
+    is seen by running the graph once on made-up inputs; an axis that was declared otherwise is variable.
 
-    Args:
-        model: The model.
-        ranks: The rank of every output, as seen when it ran.
+    Raises:
+        GraphRefused: An output has no shape and the graph does not run on any made-up input.
     """
-    for value, rank in zip(model.graph.output, ranks, strict=True):
-        if not value.type.tensor_type.HasField("shape"):
-            for axis in range(rank):
-                value.type.tensor_type.shape.dim.add().dim_param = f"{value.name}_{axis}"
-            value.type.tensor_type.shape.SetInParent()
+    _infer_outputs(model)
+    inputs = _specs(model.graph.input)
+    session = ReferenceSession(model.SerializeToString())
+
+    def run(ranges: Ranges) -> list[Tensor]:
+        [row] = rows(inputs, ranges, 1)
+        return session.run(tuple(row.values()))
+
+    try:
+        outputs = first_that_runs(run)
+    except GraphRefused as error:
+        if not all(_has_shape(value) for value in model.graph.output):
+            raise GraphRefused(
+                f"an output has no shape, and made-up inputs do not tell: {error.reason}",
+                "export it with the outputs' shapes",
+            ) from error
+        return
+    for value, tensor in zip(model.graph.output, outputs, strict=True):
+        _settle(value, tensor.shape)
 
 
-def infer_outputs(model: onnx.ModelProto) -> None:
-    """Take over the outputs' shapes that shape inference finds, in place."""
+def _infer_outputs(model: onnx.ModelProto) -> None:
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for value, found in zip(model.graph.output, inferred.graph.output, strict=True):
-        if not value.type.tensor_type.HasField("shape") and found.type.tensor_type.HasField("shape"):
+        if not _has_shape(value) and _has_shape(found):
             value.type.tensor_type.shape.CopyFrom(found.type.tensor_type.shape)
+
+
+def _settle(value: onnx.ValueInfoProto, actual: Sequence[int]) -> None:
+    tensor_type = value.type.tensor_type
+    if not _has_shape(value) or len(tensor_type.shape.dim) != len(actual):
+        tensor_type.ClearField("shape")
+        tensor_type.shape.SetInParent()
+        for axis in range(len(actual)):
+            tensor_type.shape.dim.add().dim_param = f"{value.name}_{axis}"
+    for axis, (dim, size) in enumerate(zip(tensor_type.shape.dim, actual, strict=True)):
+        if dim.HasField("dim_value") and dim.dim_value != size:
+            dim.dim_param = f"{value.name}_{axis}"
+
+
+def _has_shape(value: onnx.ValueInfoProto) -> bool:
+    return bool(value.type.tensor_type.HasField("shape"))
 
 
 def _specs(values: Iterable[onnx.ValueInfoProto]) -> tuple[TensorSpec, ...]:

@@ -22,7 +22,7 @@ def normalise(model: onnx.ModelProto, name: str) -> None:
         name: The graph's new name.
     """
     strip(model, name)
-    _fix_locales(model)
+    fix_locales(model)
     _drop_inputs_with_values(model)
 
 
@@ -58,7 +58,8 @@ def _domain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def _fix_locales(model: onnx.ModelProto) -> None:
+def fix_locales(model: onnx.ModelProto) -> None:
+    """Let strings be compared in a locale that every machine has, in place."""
     for node in walk.nodes(model):
         if node.op_type == "StringNormalizer":
             chosen = next((a.s for a in node.attribute if a.name == "locale"), b"en_US")

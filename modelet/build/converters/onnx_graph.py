@@ -5,6 +5,7 @@ from functools import cached_property
 
 import onnx
 
+from modelet.build.normalise import fix_locales
 from modelet.build.reference import ReferenceSession
 from modelet_runtime.tensor import Tensor
 
@@ -29,4 +30,6 @@ class OnnxGraph:
 
     @cached_property
     def _session(self) -> ReferenceSession:
-        return ReferenceSession(self._model.SerializeToString())
+        model = self.export()
+        fix_locales(model)
+        return ReferenceSession(model.SerializeToString())

@@ -1,0 +1,111 @@
+"""From a normalised graph to files a function loads: candidates, each optimised offline and saved."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnx
+import onnxruntime
+
+from modelet.build import ort_format
+from modelet.build.normalise import strip
+from modelet.errors import GraphRefused
+from modelet_runtime.startup import MODEL_FILE
+
+ONNX_FILE = "model.onnx"
+_FATAL_ONLY = 4
+_SAVE_FORMAT = "session.save_model_format"
+_LEVELS = onnxruntime.GraphOptimizationLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to store the weights, before it is measured.
+
+    Attributes:
+        precision: `fp32` is always one; quantised ones come beside it.
+        graph: The graph to optimise.
+    """
+
+    precision: str
+    graph: onnx.ModelProto
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A candidate on disk.
+
+    Attributes:
+        precision: The candidate's.
+        folder: Holds `model.ort`, what the function maps, and `model.onnx`, what a GPU endpoint loads.
+        graph: The optimised graph.
+    """
+
+    precision: str
+    folder: Path
+    graph: onnx.ModelProto
+
+    @property
+    def ort(self) -> Path:
+        """The file in ONNX Runtime's format."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def onnx(self) -> Path:
+        """The file in ONNX format."""
+        return self.folder / ONNX_FILE
+
+    def discard(self) -> None:
+        """Remove the folder with what is left in it."""
+        shutil.rmtree(self.folder)
+
+
+def candidates(graph: onnx.ModelProto) -> Iterator[Candidate]:
+    """Every way to store the weights that fits the recipe. The best that passes the proof wins."""
+    yield Candidate("fp32", graph)
+
+
+def optimise(candidate: Candidate, target: Literal["cpu", "gpu"], folder: Path) -> Artifact:
+    """Optimise a candidate and save it, the same bytes every time.
+
+    The `.ort` file is optimised up to what is fast on every CPU. The `.onnx` file is the same graph for
+    the CPU; for a GPU endpoint it holds standard operators only, which the engine there fuses itself.
+
+    Args:
+        candidate: The graph.
+        target: Who runs `model.onnx`.
+        folder: An empty or new folder.
+
+    Raises:
+        GraphRefused: ONNX Runtime cannot load the graph.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    source = candidate.graph.SerializeToString(deterministic=True)
+    level = _LEVELS.ORT_ENABLE_BASIC if target == "gpu" else _LEVELS.ORT_ENABLE_EXTENDED
+    graph = onnx.load_model_from_string(_saved(source, "ONNX", level))
+    strip(graph, candidate.graph.graph.name)
+    mapped = ort_format.canonical(_saved(source, "ORT", _LEVELS.ORT_ENABLE_EXTENDED))
+    artifact = Artifact(candidate.precision, folder, graph)
+    artifact.onnx.write_bytes(graph.SerializeToString(deterministic=True))
+    artifact.ort.write_bytes(mapped)
+    return artifact
+
+
+def _saved(graph: bytes, form: str, level: onnxruntime.GraphOptimizationLevel) -> bytes:
+    """The graph as ONNX Runtime saves it after optimising."""
+    with tempfile.TemporaryDirectory(prefix="modelet-") as folder:
+        path = Path(folder) / "graph"
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        options.intra_op_num_threads = 1
+        options.log_severity_level = _FATAL_ONLY
+        options.optimized_model_filepath = str(path)
+        options.add_session_config_entry(_SAVE_FORMAT, form)
+        try:
+            onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the binding's errors share no base but Exception
+            raise GraphRefused(f"ONNX Runtime cannot optimise the graph: {error}") from error
+        return path.read_bytes()

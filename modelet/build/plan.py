@@ -1,0 +1,84 @@
+"""What a model needs: nothing, its binaries again, or a new version, and why."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from modelet.build.converters import CONVERTERS
+from modelet.build.fingerprint import fingerprint
+from modelet.recipe import Recipe
+from modelet.repository import ModelFolder, Version
+from modelet_runtime.errors import ArtifactError
+from modelet_runtime.manifest import Manifest
+
+Action = Literal["keep", "restore", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do with one model.
+
+    Attributes:
+        model: The model.
+        recipe: Its `model.toml`.
+        source_sha256: Digest of everything the version is made from.
+        newest: The newest version, if there is one.
+        action: `keep` what is there, `restore` the newest version's missing files, or `build` the next.
+        reason: Why, in a few words.
+    """
+
+    model: ModelFolder
+    recipe: Recipe
+    source_sha256: str
+    newest: Version | None
+    action: Action
+    reason: str
+
+    @property
+    def next_number(self) -> int:
+        """The number a new version gets."""
+        return self.newest.number + 1 if self.newest else 1
+
+
+def plan(model: ModelFolder) -> Plan:
+    """Compare a model's newest version with what its folder says now.
+
+    Raises:
+        RecipeRefused: `model.toml` is missing or wrong.
+        SourceRefused: A file it names is not there.
+    """
+    recipe = Recipe.load(model.path)
+    source_sha256 = fingerprint(recipe, model.path)
+    versions = model.versions()
+    newest = versions[-1] if versions else None
+    action, reason = _decide(newest, source_sha256)
+    return Plan(model, recipe, source_sha256, newest, action, reason)
+
+
+def _decide(newest: Version | None, source_sha256: str) -> tuple[Action, str]:
+    if newest is None:
+        return "build", "there is no version yet"
+    try:
+        manifest = newest.manifest
+    except ArtifactError as error:
+        return "build", f"version {newest.number} is unreadable ({error})"
+    if manifest.source.sha256 != source_sha256:
+        return "build", "the source or the recipe changed"
+    if changed := changed_tools(manifest):
+        return "build", changed
+    if broken := sorted({*newest.missing_files(), *newest.changed_files()}):
+        return "restore", f"{', '.join(broken)} of version {newest.number} missing or changed"
+    return "keep", ""
+
+
+def changed_tools(manifest: Manifest) -> str:
+    """Which tools have another version than the manifest says; empty if none.
+
+    A tool that is not installed here cannot make other bytes, so it does not count.
+    """
+    installed = CONVERTERS[manifest.source.kind].versions()
+    changes = [
+        f"{name} {version} -> {installed[name]}"
+        for name, version in manifest.tools.items()
+        if installed.get(name, version) != version
+    ]
+    return f"tools changed: {', '.join(changes)}" if changes else ""

@@ -62,7 +62,7 @@ class Telemetry:
         self._statistics = statistics
         self._cold_start: ColdStart | None = cold_start
         self._metrics = Metrics(namespace=NAMESPACE)
-        self._logger = Logger(service=NAMESPACE)
+        self._logger = Logger(service=manifest.name)
         self._logger.append_keys(**self._dimensions)
         self._lock = Lock()
         self._seen_rows = 0

@@ -46,7 +46,7 @@ class Gateway:
         """The gateway and `/metrics` as an application of aiohttp."""
         application = web.Application()
         application.router.add_get("/metrics", self._show_metrics)
-        application.router.add_route("*", "/{path:.*}", self._serve)
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # a dot leaves out line ends
         return application
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:

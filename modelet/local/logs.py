@@ -112,8 +112,10 @@ class FunctionLog:
             self._view.show(self._name, "", line.decode("utf-8", "replace"), {})
         elif "_aws" in document:
             self._view.record(document)
-        else:
+        elif document.keys() & {"message", "errorType"}:
             self._structured(document)
+        else:
+            self._view.show(self._name, "", line.decode("utf-8", "replace"), {})
 
     def _structured(self, document: dict[str, object]) -> None:
         """A line of Powertools' Logger or of the runtime client in its JSON format."""

@@ -33,7 +33,7 @@ class ServiceMetrics:
     """The registry behind `/metrics`."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._emf = _EmfCollector()
         self._registry.register(self._emf)

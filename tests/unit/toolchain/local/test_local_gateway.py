@@ -188,7 +188,7 @@ async def test_two_hundred_at_once_are_answered_or_refused(tmp_path: Path) -> No
 @in_loop
 async def test_strange_paths_reach_the_catalog(tmp_path: Path) -> None:
     async with served(tmp_path) as (http, _):
-        for target in ("/", "/a%2Fb", "/%ff", "//x//y/", "/a?b?c", "/%00", "/models/none/predict"):
+        for target in ("/", "/a%2Fb", "/%ff", "/%0A", "//x//y/", "/a?b?c", "/%00", "/models/none/predict"):
             reader, writer = await asyncio.open_connection(http._base_url.host, http._base_url.port)
             request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             writer.write(request.encode())

@@ -7,6 +7,12 @@ import pybase64
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from modelet_runtime.errors import InvalidRequest
+from modelet_runtime.http import rest_event
+
+
+def as_http(event: dict[str, Any]) -> dict[str, Any]:
+    """The event of an HTTP API, also where a REST API is the front door."""
+    return rest_event.to_http(event) if "httpMethod" in event else event
 
 
 def without_trailing_slash(event: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ app = APIGatewayHttpResolver()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one event of the HTTP API."""
-    return app.resolve(events.without_trailing_slash(event), context)
+    """Answer one event of the HTTP or the REST API."""
+    return app.resolve(events.without_trailing_slash(events.as_http(event)), context)
 
 
 @app.route("/", method=_READ)

@@ -1,4 +1,4 @@
-"""API Gateway's payload format 2.0, to requests and from responses.
+"""API Gateway's payload format 2.0, and a REST API's 1.0, to requests and from responses.
 
 Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -40,7 +40,7 @@ class Context(Protocol):
 
 
 def answer(application: Callable[[Request], Response], event: Event, context: Context) -> dict[str, Any]:
-    """Answer one event of the HTTP API."""
+    """Answer one event of the HTTP or the REST API."""
     try:
         request = to_request(event, context)
     except InvalidRequest as error:
@@ -52,9 +52,11 @@ def to_request(event: Event, context: Context) -> Request:
     """Read an event.
 
     Raises:
-        InvalidRequest: (400) It is none of payload format 2.0, or its body is not base64.
+        InvalidRequest: (400) It is none of payload format 2.0 or 1.0, or its body is not base64.
     """
     try:
+        if "httpMethod" in event:
+            event = _from_rest(event)
         envelope = event["requestContext"]
         http = envelope["http"]
         headers = event["headers"]
@@ -95,6 +97,13 @@ def fits(response: Response) -> bool:
         return 4 * ((size + 2) // 3) <= room
     # Escaping makes a character six bytes at most, so most bodies need not be counted.
     return 6 * size <= room or (size <= room and len(json.dumps(response.body.decode())) <= room)
+
+
+def _from_rest(event: Event) -> Event:
+    # Imported only where a REST API is the front door.
+    from modelet_runtime.http import rest_event  # noqa: PLC0415
+
+    return rest_event.to_http(event)
 
 
 def _is_text(response: Response) -> bool:

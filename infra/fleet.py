@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.config import StageSettings
 from infra.errors import ModelRefused, NotBuilt
 from infra.routes import Route, model_routes
+from infra.settings import StageSettings
 from modelet_runtime.manifest import Manifest
 
 GOLDEN = "golden.json"

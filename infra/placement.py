@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 
-from infra.config import INTEGRATIONS_PER_API, StageSettings
 from infra.errors import SettingsRefused
 from infra.fleet import FleetModel
 from infra.routes import GREEDY, ROUTES_PER_API, Route, resource_count
+from infra.settings import INTEGRATIONS_PER_API, StageSettings
 
 
 def door_of(name: str, doors: int) -> int:

@@ -10,9 +10,9 @@ import aws_cdk as cdk
 
 from infra import archives, fleet
 from infra.assets import Assets
-from infra.config import StageSettings
 from infra.constructs.http_api import HttpDoor
 from infra.placement import check_capacity, door_of
+from infra.settings import StageSettings
 from infra.sources import Sources
 from infra.stacks.catalog import CatalogStack
 from infra.stacks.front_door import FrontDoorStack

@@ -6,8 +6,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import StageSettings
 from infra.constructs.python_function import PythonFunction
+from infra.settings import StageSettings
 
 
 class ApiKeyStore(Construct):

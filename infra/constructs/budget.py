@@ -3,7 +3,7 @@
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
-from infra.config import Budget
+from infra.settings import Budget
 
 STAGE_TAG = "modelet:stage"
 

@@ -3,7 +3,7 @@
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
-from infra.config import Domain
+from infra.settings import Domain
 
 
 def add_records(scope: Construct, name: str, domain: Domain, target: route53.IAliasRecordTarget) -> None:

@@ -8,7 +8,7 @@ from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import Cors, Iam, Jwt, StageSettings
+from infra.settings import Cors, Iam, Jwt, StageSettings
 
 API_KEY = "$request.header.x-api-key"
 # The decision for one route says nothing about another: the key alone would open all routes

@@ -9,9 +9,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
-from infra.config import Domain, StageSettings, Throttle
 from infra.constructs.domain import add_records
 from infra.constructs.logs import log_group
+from infra.settings import Domain, StageSettings, Throttle
 
 # Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
 ACCESS_LOG_FORMAT = json.dumps(

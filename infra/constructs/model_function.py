@@ -7,10 +7,10 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.config import StageSettings
 from infra.constructs.logs import log_group
 from infra.constructs.python_function import SYNCHRONOUS
 from infra.constructs.tracing import UNTRACED, tracing_mode
+from infra.settings import StageSettings
 from modelet_runtime.manifest import Manifest
 
 LIVE = "live"

@@ -9,9 +9,9 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.config import StageSettings
 from infra.constructs.logs import log_group
 from infra.constructs.tracing import UNTRACED, tracing_mode
+from infra.settings import StageSettings
 
 # The interpreter that the wheels of the runtime layer and their bytecode are made for.
 RUNTIME = lambda_.Runtime.PYTHON_3_13

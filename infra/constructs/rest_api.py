@@ -12,12 +12,12 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.config import StageSettings, Throttle, UsagePlan
 from infra.constructs.domain import add_records
 from infra.constructs.logs import log_group
 from infra.constructs.rest_document import Backend, document
 from infra.constructs.tracing import UNTRACED
 from infra.routes import Route
+from infra.settings import StageSettings, Throttle, UsagePlan
 
 # Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
 _ACCESS_LOG_FORMAT = json.dumps(

@@ -4,7 +4,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from infra.acknowledge import acknowledge
-from infra.config import StageSettings
+from infra.settings import StageSettings
 
 UNTRACED = "X-Ray is a setting of the stage; the runtime's own metrics time every request."
 

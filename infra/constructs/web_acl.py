@@ -3,7 +3,7 @@
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from infra.config import Waf
+from infra.settings import Waf
 
 # AWS's core rule set is left out: it blocks bodies over 8 KB, which is what models are sent.
 _MANAGED = ("AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet")

@@ -3,10 +3,10 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.config import StageSettings
 from infra.constructs.budget import STAGE_TAG
 from infra.constructs.model_function import ModelFunction
 from infra.constructs.python_function import PythonFunction
+from infra.settings import StageSettings
 
 
 class StageStack(cdk.Stack):

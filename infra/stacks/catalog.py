@@ -3,10 +3,10 @@
 from constructs import Construct
 
 from infra.assets import Assets, Files
-from infra.config import StageSettings
 from infra.constructs.catalog_function import CatalogFunction
 from infra.constructs.catalog_routes import CatalogRoutes
 from infra.constructs.model_function import ARCHITECTURES
+from infra.settings import StageSettings
 from infra.stacks.base import StageStack, let_write_logs
 from infra.stacks.shared import SharedStack
 

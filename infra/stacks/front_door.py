@@ -6,7 +6,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import StageSettings, Throttle
 from infra.constructs.domain import name_of
 from infra.constructs.door_alarm import DoorAlarm
 from infra.constructs.door_metrics import DoorMetrics
@@ -16,6 +15,7 @@ from infra.constructs.rest_api import RestDoor
 from infra.constructs.web_acl import WebAcl
 from infra.placement import door_of
 from infra.routes import GREEDY, Route, model_routes
+from infra.settings import StageSettings, Throttle
 from infra.stacks.base import StageStack
 from infra.stacks.catalog import CatalogStack
 from infra.stacks.model import ModelStack

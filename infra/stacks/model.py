@@ -5,7 +5,6 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.assets import Assets, Files
-from infra.config import StageSettings
 from infra.constructs.canary import Canary
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.model_alarms import ModelAlarms
@@ -15,6 +14,7 @@ from infra.constructs.model_metrics import ModelMetrics
 from infra.constructs.model_routes import ModelRoutes
 from infra.constructs.smoke_test import SmokeTest
 from infra.fleet import GOLDEN, FleetModel, ModelVersion
+from infra.settings import StageSettings
 from infra.stacks.base import StageStack, let_write_logs
 from infra.stacks.shared import SharedStack
 

@@ -7,12 +7,13 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.assets import Assets, Files
-from infra.config import ApiKeys, StageSettings
 from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.api_keys import ApiKeyStore
 from infra.constructs.budget import MonthlyBudget
 from infra.constructs.encryption import CustomerKey
 from infra.constructs.http_api import HttpDoor
+from infra.constructs.image_scanning import ImageScanning
+from infra.settings import ApiKeys, StageSettings
 from infra.stacks.base import StageStack, let_write_logs
 
 
@@ -39,6 +40,8 @@ class SharedStack(StageStack):
         self.deployments: codedeploy.ILambdaApplication | None = None
         if settings.canary:
             self.deployments = codedeploy.LambdaApplication(self, "Deployments")
+        if settings.scan_images:
+            ImageScanning(self, "Scanning")
         if settings.budget:
             MonthlyBudget(self, "Cost", budget=settings.budget, stage=settings.name)
         store = self._key_store(settings, assets, authorizer)

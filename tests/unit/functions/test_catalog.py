@@ -63,7 +63,7 @@ def test_an_index_that_is_none(catalog: ModuleType, tmp_path: Path, content: str
     file = tmp_path / "index.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(ArtifactError, match="index.json"):
+    with pytest.raises(ArtifactError, match=r"index\.json"):
         catalog.index.Index.load(file)
 
 

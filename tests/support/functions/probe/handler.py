@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
 _requests = itertools.count(1)
 
 
@@ -56,6 +58,14 @@ def _temporary(text):
     return {"statusCode": 200, "body": file.name}
 
 
+def _end_before_next(seconds):
+    def wait_and_end(_client):
+        time.sleep(seconds)
+        os._exit(0)
+
+    LambdaRuntimeClient.wait_next_invocation = wait_and_end
+
+
 def _raise(text):
     raise RuntimeError(text)
 
@@ -63,6 +73,7 @@ def _raise(text):
 _ACTIONS = {
     "sleep_s": time.sleep,
     "raise": _raise,
+    "end_before_next_s": _end_before_next,
     "exit": os._exit,
     "signal": lambda name: os.kill(os.getpid(), signal.Signals[name]),
     "print": lambda text: print(text, flush=True),  # noqa: T201

@@ -104,7 +104,8 @@ async def test_bytes_may_come_one_by_one() -> None:
         await client.answer()
         body = "ä".encode() * 10
         request = (
-            f"POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\ncontent-LENGTH: {len(body)}\r\n\r\n"
+            "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n"
+            f"content-LENGTH: {len(body)}\r\n\r\n"
         ).encode() + body
         for byte in request:
             client.writer.write(bytes([byte]))
@@ -141,7 +142,7 @@ async def test_a_result_over_the_limit_is_refused_unread() -> None:
 
 @in_loop
 async def test_what_does_not_belong_here_is_refused() -> None:
-    async with opened() as (api, heard, client):
+    async with opened() as (_, heard, client):
         client.post("invocation/id-1/response", b"1")
         status, _, body = await client.answer()
         assert (status, json.loads(body)["errorType"]) == (400, "InvalidRequestID")

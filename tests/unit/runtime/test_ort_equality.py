@@ -74,7 +74,7 @@ def test_every_datatype_and_rank(datatype: Datatype, rank: int, tmp_path: Path) 
     path = save(tmp_path, copied_and_doubled(datatype, rank))
     shapes = [(2, 3, 1, 4)[:rank], (1, 1, 1, 1)[:rank], (5, 7, 11, 13)[:rank]]
     if rank:
-        shapes += [(0, 3, 1, 4)[:rank], ((2, 3, 1)[: rank - 1]) + (0,)]
+        shapes += [(0, 3, 1, 4)[:rank], (*(2, 3, 1)[: rank - 1], 0)]
     same(path, *([tensor("x", datatype, shape)] for shape in shapes))
 
 
@@ -159,6 +159,49 @@ def test_control_flow(tmp_path: Path) -> None:
     same(save(tmp_path, branches(), "if.ort"), *([condition, x] for condition in conditions))
     times = [Tensor.from_values("times", DATATYPES["INT64"], (), [count]) for count in (3, 1, 0, 5)]
     same(save(tmp_path, repetition(), "loop.ort"), *([count, x] for count in times))
+
+
+def outputs_that_are_other_things() -> onnx.ModelProto:
+    """Outputs that are an input, a constant, a value used further on, and copies of each other."""
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
+    vectors = [value(name, TensorProto.FLOAT, ("n",)) for name in ("x", "half", "copy", "again", "sum")]
+    return model(
+        [
+            helper.make_node("Neg", ["x"], ["half"]),
+            helper.make_node("Identity", ["half"], ["copy"]),
+            helper.make_node("Identity", ["half"], ["again"]),
+            helper.make_node("Add", ["half", "copy"], ["sum"]),
+        ],
+        vectors[:1],
+        [*vectors, value("weights", TensorProto.FLOAT, (3,))],
+        [weights],
+    )
+
+
+def outer_value_in_a_branch() -> onnx.ModelProto:
+    """`y` is `x` itself, or a constant."""
+    outer = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["same"])], "outer", [], [value("same", 1, (2,))]
+    )
+    constant = helper.make_graph(
+        [], "constant", [], [value("c", 1, (2,))], [helper.make_tensor("c", 1, [2], [7, 8])]
+    )
+    return model(
+        [helper.make_node("If", ["condition"], ["y"], then_branch=outer, else_branch=constant)],
+        [value("condition", TensorProto.BOOL, ()), value("x", 1, (2,))],
+        [value("y", 1, (2,))],
+    )
+
+
+@pytest.mark.parametrize("suffix", ["ort", "onnx"])
+def test_outputs_that_share_memory_in_the_graph(suffix: str, tmp_path: Path) -> None:
+    path = save(tmp_path, outputs_that_are_other_things(), f"others.{suffix}")
+    same(path, *([floats("x", (count,), count)] for count in (4, 1, 3)))
+    conditions = [
+        Tensor.from_values("condition", DATATYPES["BOOL"], (), [choice]) for choice in (True, False, True)
+    ]
+    path = save(tmp_path, outer_value_in_a_branch(), f"branch.{suffix}")
+    same(path, *([condition, floats("x", (2,), 1)] for condition in conditions))
 
 
 def test_shapes_that_depend_on_values(tmp_path: Path) -> None:

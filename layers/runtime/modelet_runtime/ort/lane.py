@@ -27,8 +27,8 @@ class Selection:
 class Lane:
     """Runs a session; for one thread at a time.
 
-    Shapes that come twice in a row are replayed. If a replay is refused although the run itself goes
-    well, the shapes of the outputs depend on values, and the lane does not replay any more.
+    Shapes that come twice in a row are replayed. If a replay fails although the run itself goes well,
+    the graph cannot be replayed (its outputs' shapes may depend on values), and is not any more.
     """
 
     def __init__(self, engine: Engine, session: int, input_names: Names) -> None:

@@ -48,7 +48,7 @@ def find_library(search_path: Iterable[str] | None = None) -> Path:
         except OSError:
             continue
         versions = {_version_in(name): name for name in names}
-        newest = max(versions)
+        newest = max(versions, default=())
         if newest:
             return Path(folder, versions[newest])
     raise ArtifactError(
@@ -93,7 +93,8 @@ def function_table(base: OrtApiBase) -> int:
         ArtifactError: (500) The library is older than `MINIMUM_VERSION`.
     """
     text = base.GetVersionString().decode()
-    table: int | None = base.GetApi(_API_NUMBER) if _numbers(text) >= MINIMUM_VERSION else None
+    release = _numbers(".".join(text.split(".")[:2]))
+    table: int | None = base.GetApi(_API_NUMBER) if release >= MINIMUM_VERSION else None
     if not table:
         raise ArtifactError(f"ONNX Runtime {text} is too old: {_dotted(MINIMUM_VERSION)} or newer is needed")
     return table

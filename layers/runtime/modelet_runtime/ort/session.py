@@ -88,6 +88,7 @@ class OrtSession:
 
         Raises:
             InferenceRejected: (400) The graph cannot take these values.
+            InvalidRequest: (400) An input or output is named twice.
             MissingTensor: (400) An input is missing.
             UnknownTensor: (400) There is no such input or output.
             DeadlineExceeded: (504) `timeout_s` passed.
@@ -147,20 +148,24 @@ class OrtSession:
             unknown = [name for name in output_names if name not in self._datatypes]
             if unknown:
                 raise UnknownTensor("output", unknown[0], self._datatypes)
+            if len(set(output_names)) != len(output_names):
+                raise InvalidRequest("outputs", "every output once", ", ".join(output_names))
             selection = Selection([(name, self._datatypes[name]) for name in output_names])
             if len(self._selections) < _KEPT_SELECTIONS:
                 self._selections[output_names] = selection
         return selection
 
     def _take_lane(self) -> Lane:
-        try:
-            return self._idle.get_nowait()
-        except Empty:
-            with self._lock:
-                if self._closed:
-                    raise NotReady("the session is closed") from None
-                self._lanes += 1
-                return Lane(self._engine, self._session, self._names)
+        # Asked before taking an idle lane, or busy callers could keep `close` waiting for ever.
+        if not self._closed:
+            try:
+                return self._idle.get_nowait()
+            except Empty:
+                with self._lock:
+                    if not self._closed:
+                        self._lanes += 1
+                        return Lane(self._engine, self._session, self._names)
+        raise NotReady("the session is closed")
 
 
 def _create_session(engine: Engine, path: Path, threads: int, options: SessionOptions) -> int:
@@ -179,7 +184,7 @@ def _create_session(engine: Engine, path: Path, threads: int, options: SessionOp
 
 def _read_signature(engine: Engine, session: int, path: Path) -> Signature:
     try:
-        return read_signature(engine, session)
+        return read_signature(engine, session, path.name)
     except OrtFailure as failure:
         raise _unusable(path, failure) from failure
 

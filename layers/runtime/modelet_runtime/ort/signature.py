@@ -9,7 +9,15 @@ from modelet_runtime.tensor import BY_ONNX_TYPE
 
 _TENSOR = 1
 # By number: ONNXType, and those members of ONNXTensorElementDataType that no protocol can carry.
-_VALUE_KINDS = ("unknown kind", "tensor", "sequence", "map", "opaque value", "sparse tensor", "optional")
+_VALUE_KINDS = (
+    "of unknown kind",
+    "a tensor",
+    "a sequence",
+    "a map",
+    "opaque",
+    "a sparse tensor",
+    "an optional value",
+)
 _ELEMENTS = {
     14: "COMPLEX64",
     15: "COMPLEX128",
@@ -23,37 +31,38 @@ _ELEMENTS = {
 }
 
 
-def read_signature(engine: Engine, session: int) -> Signature:
-    """The inputs and outputs of an OrtSession.
+def read_signature(engine: Engine, session: int, where: str) -> Signature:
+    """The inputs and outputs of an OrtSession; `where` stands before the text of errors.
 
     Raises:
         ArtifactError: (500) One of them is no tensor, or one no protocol can carry.
+        OrtFailure: ONNX Runtime does not tell.
     """
-    return Signature(_read(engine, session, "Input"), _read(engine, session, "Output"))
+    return Signature(_read(engine, session, "Input", where), _read(engine, session, "Output", where))
 
 
-def _read(engine: Engine, session: int, kind: str) -> tuple[TensorSpec, ...]:
+def _read(engine: Engine, session: int, kind: str, where: str) -> tuple[TensorSpec, ...]:
     count = engine.api.get(c_size_t, f"SessionGet{kind}Count", session)
-    return tuple(_spec(engine, session, kind, index) for index in range(count))
+    return tuple(_spec(engine, session, kind, index, where) for index in range(count))
 
 
-def _spec(engine: Engine, session: int, kind: str, index: int) -> TensorSpec:
+def _spec(engine: Engine, session: int, kind: str, index: int, where: str) -> TensorSpec:
     api = engine.api
     text = api.get(c_void_p, f"SessionGet{kind}Name", session, index, engine.allocator)
     name = string_at(text).decode()
     api.check(api.AllocatorFree(engine.allocator, text))
     type_info = api.get(c_void_p, f"SessionGet{kind}TypeInfo", session, index)
     try:
-        return _tensor_spec(engine, type_info, f"{kind.lower()} '{name}'", name)
+        return _tensor_spec(engine, type_info, name, f"{where}: {kind.lower()} '{name}'")
     finally:
         api.ReleaseTypeInfo(type_info)
 
 
-def _tensor_spec(engine: Engine, type_info: int, subject: str, name: str) -> TensorSpec:
+def _tensor_spec(engine: Engine, type_info: int, name: str, subject: str) -> TensorSpec:
     api = engine.api
     value_kind = api.get(c_int, "GetOnnxTypeFromTypeInfo", type_info)
     if value_kind != _TENSOR:
-        raise ArtifactError(f"{subject} is a {_VALUE_KINDS[value_kind]}: only tensors can be served")
+        raise ArtifactError(f"{subject} is {_VALUE_KINDS[value_kind]}: only tensors can be served")
     info = api.get(c_void_p, "CastTypeInfoToTensorInfo", type_info)
     element_type = api.get(c_int, "GetTensorElementType", info)
     datatype = BY_ONNX_TYPE.get(element_type)

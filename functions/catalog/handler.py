@@ -15,7 +15,7 @@ from modelet_runtime.settings import CatalogSettings
 
 _READ = ["GET", "HEAD"]
 _index = Index.load(CatalogSettings.from_environment().index)
-_page = Page(_index.live)
+_page = Page(_index)
 app = APIGatewayHttpResolver()
 
 

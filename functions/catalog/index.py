@@ -20,21 +20,26 @@ class Index:
 
     Args:
         manifests: One per version.
+        latency_ms: The median a version's passport found, by name and version, where one is known.
     """
 
-    def __init__(self, manifests: list[Manifest]) -> None:
+    def __init__(
+        self, manifests: list[Manifest], latency_ms: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         self._manifests = sorted(manifests, key=lambda manifest: (manifest.name, manifest.version))
+        self._latency_ms = latency_ms or {}
 
     @classmethod
     def load(cls, path: Path) -> "Index":
-        """Read `{"models": [manifest, ...]}`.
+        """Read `{"models": [manifest, ...]}`; `"latency_ms": {name: {version: number}}` may be there.
 
         Raises:
             ArtifactError: The file cannot be read, or is something else.
         """
         try:
-            documents = json.loads(path.read_bytes())["models"]
-            return cls([Manifest.from_dict(document, str(path)) for document in documents])
+            document = json.loads(path.read_bytes())
+            manifests = [Manifest.from_dict(each, str(path)) for each in document["models"]]
+            return cls(manifests, document.get("latency_ms"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: expected an index of manifests, got {error!r}") from error
 
@@ -42,6 +47,10 @@ class Index:
     def live(self) -> Mapping[str, Manifest]:
         """The version of each model that answers when none is named: the highest."""
         return {manifest.name: manifest for manifest in self._manifests}
+
+    def latency_ms(self, manifest: Manifest) -> float | None:
+        """How long a row took when the version was built, if the index knows."""
+        return self._latency_ms.get(manifest.name, {}).get(str(manifest.version))
 
     def entries(self) -> list[dict[str, Any]]:
         """The repository index of the Open Inference Protocol's extension."""

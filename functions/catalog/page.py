@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelet_runtime.manifest import Manifest
+from catalog.index import Index
+
+from modelet_runtime.manifest import Manifest, TensorSpec
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SLOT = "{{models}}"
@@ -20,12 +21,13 @@ class Page:
     """The page, rendered once: the models do not change while a function lives.
 
     Args:
-        models: By name.
+        index: What there is.
     """
 
-    def __init__(self, models: Mapping[str, Manifest]) -> None:
+    def __init__(self, index: Index) -> None:
         template = _TEMPLATE.read_text(encoding="utf-8")
-        data = json.dumps([_shown(manifest) for manifest in models.values()], ensure_ascii=False)
+        models = [_shown(manifest, index.latency_ms(manifest)) for manifest in index.live.values()]
+        data = json.dumps(models, ensure_ascii=False)
         # No text of a model can end the element it stands in.
         self.html = template.replace(_SLOT, data.replace("<", "\\u003c"))
         self.headers = {
@@ -60,7 +62,7 @@ def _hash_of(element: str, template: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _shown(manifest: Manifest) -> dict[str, Any]:
+def _shown(manifest: Manifest, latency_ms: float | None) -> dict[str, Any]:
     """What the page needs to know of a model."""
     size = manifest.files.get(_MODEL_FILE)
     return {
@@ -71,6 +73,7 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
         "precision": manifest.graph.precision,
         "bytes": size.bytes if size else None,
         "memory_mib": manifest.resources.memory_mib,
+        "latency_ms": latency_ms,
         "labels": len(manifest.labels),
         "steps": [step.name for step in manifest.input_steps],
         "has_batch_axis": manifest.signature.has_batch_axis,
@@ -79,5 +82,5 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _tensor(spec: Any) -> dict[str, Any]:
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}

@@ -44,11 +44,15 @@ class Fleet:
         return {name: versions[-1] for name, versions in self.versions.items()}
 
     def write_index(self, path: Path) -> None:
-        """Write the manifests of all versions, for the catalog function."""
+        """Write the manifests of all versions and the latencies they were built with, for the catalog."""
+        latency_ms = {
+            name: {str(version.number): found for version in versions if (found := _latency_ms(version))}
+            for name, versions in self.versions.items()
+        }
         manifests = [
             version.manifest.to_dict() for versions in self.versions.values() for version in versions
         ]
-        path.write_bytes(orjson.dumps({"models": manifests}))
+        path.write_bytes(orjson.dumps({"models": manifests, "latency_ms": latency_ms}))
 
     def functions(self, index: Path) -> Mapping[tuple[str, int], FunctionSpec]:
         """A function per version, by model and number, and the catalog.
@@ -70,6 +74,18 @@ class Fleet:
             concurrency=DEFAULT_CONCURRENCY,
         )
         return specs
+
+
+def _latency_ms(version: Version) -> float | None:
+    """The median of the passport's winner; None for a version without a passport."""
+    try:
+        passport = orjson.loads((version.folder / "passport.json").read_bytes())
+        [winner] = [
+            each for each in passport["candidates"] if each["precision"] == passport["winner"]["precision"]
+        ]
+        return float(winner["latency"]["artifact_ms"]["median"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _predict(version: Version, *, is_live: bool) -> FunctionSpec:

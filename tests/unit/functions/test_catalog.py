@@ -44,9 +44,9 @@ def index_of(catalog: ModuleType, *manifests: Manifest):
 
 def test_the_index_is_read_from_the_file_the_environment_names(catalog: ModuleType, tmp_path: Path) -> None:
     file = tmp_path / "index.json"
-    file.write_text(
-        json.dumps({"models": [made("b_b", 2).to_dict(), made("a_a").to_dict(), made("b_b").to_dict()]})
-    )
+    manifests = [made("b_b", 2), made("a_a"), made("b_b")]
+    document = {"models": [each.to_dict() for each in manifests], "latency_ms": {"b_b": {"2": 5.5}}}
+    file.write_text(json.dumps(document))
     settings = CatalogSettings.from_environment({"MODELET_INDEX": str(file)})
     index = catalog.index.Index.load(settings.index)
     assert {name: live.version for name, live in index.live.items()} == {"a_a": 1, "b_b": 2}
@@ -55,6 +55,8 @@ def test_the_index_is_read_from_the_file_the_environment_names(catalog: ModuleTy
         ("b_b", "1"),
         ("b_b", "2"),
     ]
+    assert index.latency_ms(made("b_b", 2)) == 5.5
+    assert index.latency_ms(made("b_b", 1)) is None
     assert CatalogSettings.from_environment({}).index == Path("/var/task/index.json")
 
 
@@ -128,7 +130,7 @@ def test_other_bodies_are_refused(catalog: ModuleType, body: str, is_base64: boo
 
 
 def test_the_policy_allows_exactly_the_pages_own_script_and_style(catalog: ModuleType) -> None:
-    page = catalog.page.Page({"a_a": made("a_a")})
+    page = catalog.page.Page(index_of(catalog, made("a_a")))
     policy = dict(
         directive.split(" ", 1) for directive in page.headers["content-security-policy"].split("; ")
     )
@@ -146,7 +148,7 @@ def test_the_policy_allows_exactly_the_pages_own_script_and_style(catalog: Modul
 def test_no_text_of_a_model_gets_out_of_its_place(catalog: ModuleType) -> None:
     text = "</script><script>alert(1)</script><!-- {{models}} \u2028 ä"
     files = {"model.ort": FileDigest("0" * 64, 1234)}
-    page = catalog.page.Page({"a_a": made("a_a", description=text, files=files)})
+    page = catalog.page.Page(index_of(catalog, made("a_a", description=text, files=files)))
     found = re.search(r'id="data">(.*?)</script>', page.html, re.DOTALL)
     assert found is not None
     [shown] = json.loads(found[1])
@@ -157,4 +159,4 @@ def test_no_text_of_a_model_gets_out_of_its_place(catalog: ModuleType) -> None:
 
 
 def test_the_page_without_models(catalog: ModuleType) -> None:
-    assert 'id="data">[]</script>' in catalog.page.Page({}).html
+    assert 'id="data">[]</script>' in catalog.page.Page(index_of(catalog)).html

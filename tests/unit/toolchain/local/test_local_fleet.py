@@ -53,10 +53,16 @@ def test_every_complete_version_is_a_function(tmp_path: Path) -> None:
 
 def test_the_index_holds_all_manifests(tmp_path: Path) -> None:
     add(tmp_path, "a_a", 1)
-    add(tmp_path, "a_a", 2)
-    add(tmp_path, "b_b", 1)
+    folder = add(tmp_path, "a_a", 2)
+    latency = {"latency": {"artifact_ms": {"median": 5.25}}}
+    candidates = [{"precision": "fp32", **latency}, {"precision": "int8"}]
+    passport = {"winner": {"precision": "fp32"}, "candidates": candidates}
+    (folder / "passport.json").write_text(json.dumps(passport))
+    (add(tmp_path, "b_b", 1) / "passport.json").write_text("{}")
     fleet_of(tmp_path).write_index(tmp_path / "index.json")
-    models = json.loads((tmp_path / "index.json").read_text())["models"]
+    index = json.loads((tmp_path / "index.json").read_text())
+    models = index["models"]
+    assert index["latency_ms"] == {"a_a": {"2": 5.25}, "b_b": {}}
     assert [(model["name"], model["version"]) for model in models] == [("a_a", 1), ("a_a", 2), ("b_b", 1)]
 
 

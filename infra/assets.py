@@ -44,7 +44,6 @@ class Assets:
             docker_file="Dockerfile",
             platform=_PLATFORMS[architecture],
             display_name=context.name,
-            asset_name=context.name,
         )
         repository = ecr.Repository.from_repository_name(scope, "Images", location.repository_name)
         return lambda_.DockerImageCode.from_ecr(repository, tag_or_digest=location.image_tag, cmd=[command])

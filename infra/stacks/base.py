@@ -1,6 +1,7 @@
 """What all stacks of a stage have in common."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.constructs.budget import STAGE_TAG
@@ -23,7 +24,9 @@ class StageStack(cdk.Stack):
         )
 
 
-def let_write_logs(*functions: ModelFunction | PythonFunction) -> None:
-    """Grant functions their own log groups, which is all that every function needs."""
+def grant_basics(*functions: ModelFunction | PythonFunction, key: kms.IKey | None) -> None:
+    """Grant functions what each needs: its own log group, and the key its environment is encrypted with."""
     for function in functions:
         function.log_group.grant_write(function.role)
+        if key:
+            key.grant_decrypt(function.role)

@@ -7,7 +7,7 @@ from infra.constructs.catalog_function import CatalogFunction
 from infra.constructs.catalog_routes import CatalogRoutes
 from infra.constructs.model_function import ARCHITECTURES
 from infra.settings import StageSettings
-from infra.stacks.base import StageStack, let_write_logs
+from infra.stacks.base import StageStack, grant_basics
 from infra.stacks.shared import SharedStack
 
 
@@ -37,7 +37,7 @@ class CatalogStack(StageStack):
             settings=settings,
             key=shared.key,
         )
-        let_write_logs(self.catalog)
+        grant_basics(self.catalog, key=shared.key)
         for number, door in enumerate(shared.doors):
             CatalogRoutes(
                 self,

@@ -15,7 +15,7 @@ from infra.constructs.model_routes import ModelRoutes
 from infra.constructs.smoke_test import SmokeTest
 from infra.fleet import GOLDEN, FleetModel, ModelVersion
 from infra.settings import StageSettings
-from infra.stacks.base import StageStack, let_write_logs
+from infra.stacks.base import StageStack, grant_basics
 from infra.stacks.shared import SharedStack
 
 _COMMAND = "predict.handler.handler"
@@ -72,7 +72,7 @@ class ModelStack(StageStack):
             settings=self._settings,
             key=self._shared.key,
         )
-        let_write_logs(function)
+        grant_basics(function, key=self._shared.key)
         return function
 
     def _open(self, door: HttpDoor, model: FleetModel) -> None:
@@ -128,7 +128,7 @@ class ModelStack(StageStack):
 
     def _grant(self, canary: Canary, test: SmokeTest) -> None:
         """CodeDeploy moves this alias and calls this hook; the hook calls the new version and reports."""
-        let_write_logs(test)
+        grant_basics(test, key=self._shared.key)
         self.live.version.grant_invoke(test.role)
         test.role.add_to_policy(
             iam.PolicyStatement(

@@ -14,7 +14,18 @@ from infra.constructs.encryption import CustomerKey
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.image_scanning import ImageScanning
 from infra.settings import ApiKeys, StageSettings
-from infra.stacks.base import StageStack, let_write_logs
+from infra.stacks.base import StageStack, grant_basics
+
+# Whoever reads and writes a table needs these on its key.
+# Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+_TABLE_KEY_ACTIONS = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 
 
 class SharedStack(StageStack):
@@ -67,9 +78,11 @@ class SharedStack(StageStack):
         )
 
     def _grant(self, store: ApiKeyStore) -> None:
-        let_write_logs(store.authorizer)
+        grant_basics(store.authorizer, key=self.key)
         store.keys.grant(store.authorizer.role, "dynamodb:GetItem")
         store.usage.grant(store.authorizer.role, "dynamodb:UpdateItem")
+        if self.key:
+            self.key.grant(store.authorizer.role, *_TABLE_KEY_ACTIONS)
         for number, door in enumerate(self.doors):
             store.authorizer.function.add_permission(
                 f"Door{number}",

@@ -78,7 +78,7 @@ class Function:
         Args:
             event: The event as JSON.
             qualifier: Version or alias it is called by; its version by default.
-            trace_id: For X-Ray.
+            trace_id: For X-Ray; empty where the caller traces nothing.
 
         Raises:
             RequestTooLarge: (413) The event is over Lambda's limit.

@@ -29,7 +29,7 @@ class Invocation:
         event: The event as JSON.
         deadline_ms: When the function's time is up, in milliseconds since the epoch.
         function_arn: As called: the last part is the version or the alias.
-        trace_id: For X-Ray.
+        trace_id: For X-Ray; empty where the caller traces nothing.
     """
 
     request_id: str
@@ -110,17 +110,15 @@ class RuntimeApi:
             return
         reply, invocation = self._next, self._queued
         self._next, self._queued, self._open = None, None, invocation
-        reply(
-            HTTPStatus.OK,
-            {
-                **_JSON,
-                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-                "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
-                "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
-                "Lambda-Runtime-Trace-Id": invocation.trace_id,
-            },
-            invocation.event,
-        )
+        headers = {
+            **_JSON,
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
+        }
+        if invocation.trace_id.isascii() and invocation.trace_id.isprintable() and invocation.trace_id:
+            headers["Lambda-Runtime-Trace-Id"] = invocation.trace_id
+        reply(HTTPStatus.OK, headers, invocation.event)
 
     def _answer(self, call: Call, reply: Reply) -> None:
         """Route one call."""

@@ -59,7 +59,16 @@ async def test_a_request_reaches_the_handler_as_an_event(tmp_path: Path) -> None
         assert event["headers"]["x-many"] == "1"
         assert base64.b64decode(event["body"]) == b"\x89PNG\x00\xff"
         assert seen["arn"].endswith(":live")
-        assert seen["environment"]["_X_AMZN_TRACE_ID"] == event["headers"]["x-amzn-trace-id"]
+        assert event["headers"]["x-amzn-trace-id"].startswith("Root=1-")
+        assert "_X_AMZN_TRACE_ID" not in seen["environment"]
+
+
+@in_loop
+async def test_a_callers_own_trace_reaches_the_function(tmp_path: Path) -> None:
+    async with served(tmp_path) as (http, _):
+        for value, expected in (("Root=1-abc;Sampled=1", "Root=1-abc;Sampled=1"), ("grün", None)):
+            seen = await answer(await http.post(PREDICT, headers={"X-Amzn-Trace-Id": value}))
+            assert seen["environment"].get("_X_AMZN_TRACE_ID") == expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])

@@ -15,4 +15,4 @@ if __name__ == "__main__":
     else:
         from modelet_runtime.http.server import main as serve
 
-        serve(["serve"])
+        serve(sys.argv[1:] if sys.argv[1:2] == ["serve"] else [])

@@ -1,0 +1,74 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper
+from support import graphs
+from support.artifacts import write_version
+from support.containers import BASE_IMAGE, Built, Store, open_store
+
+from modelet import paths
+from modelet.packaging import builder, context
+from modelet.packaging.layer import Workshop
+from modelet.repository import Repository
+from modelet_runtime.manifest import Resources, Step
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """The project's own, which keeps layers between runs."""
+    return Workshop(paths.root())
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Three models: two plain ones, and one that takes pictures and little memory."""
+    root = tmp_path_factory.mktemp("models")
+    write_version(root / "demo_sum/versions/1", graphs.add_and_scale(), "demo_sum")
+    write_version(root / "demo_softmax/versions/1", graphs.softmax(), "demo_softmax")
+    mean = graphs.model(
+        [
+            helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["values", "axes"], ["mean"], keepdims=0),
+        ],
+        [graphs.value("pixels", TensorProto.UINT8, ("n", 8, 8, 3))],
+        [graphs.value("mean", TensorProto.FLOAT, ("n", 3))],
+        [helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2])],
+    )
+    write_version(
+        root / "demo_picture/versions/1",
+        mean,
+        "demo_picture",
+        input_steps=(Step("image", {"mode": "RGB"}),),
+        layers=("image",),
+        resources=Resources(memory_mib=256),
+    )
+    return Repository(root)
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    with open_store() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def images(store: Store, repository: Repository, workshop: Workshop) -> dict[str, Built]:
+    """An image of each model, as `modelet image` builds it."""
+    podman = shutil.which("podman")
+    assert podman, "run tests/container/setup.sh"
+    built = {}
+    for model in repository.models():
+        staged = context.stage(workshop, model.version(1))
+        built[model.name] = Built(f"localhost/modelet/{model.name}:1", staged)
+        with pytest.MonkeyPatch.context() as environment:
+            for variable, value in store.environment.items():
+                environment.setenv(variable, value)
+            builder.build(staged, built[model.name].name, podman, BASE_IMAGE)
+    return built
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")

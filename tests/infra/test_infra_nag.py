@@ -44,4 +44,7 @@ def test_the_packs_do_look(tmp_path: Path):
     # A clean report would also come of packs that are not run.
     app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
     cdk.aws_sqs.Queue(cdk.Stack(app, "careless"), "Queue")
-    assert {rule for rule, _ in findings(app, tmp_path)} >= {"AwsSolutions-SQS4", "Serverless-SQSRedrivePolicy"}
+    assert {rule for rule, _ in findings(app, tmp_path)} >= {
+        "AwsSolutions-SQS4",
+        "Serverless-SQSRedrivePolicy",
+    }

@@ -94,6 +94,7 @@ def _domain(scope: Construct, name: str, domain: Domain) -> apigatewayv2.DomainN
         scope,
         "Domain",
         domain_name=name,
+        security_policy=apigatewayv2.SecurityPolicy.TLS_1_2,
         certificate=acm.Certificate.from_certificate_arn(scope, "Certificate", domain.certificate_arn),
     )
     target = targets.ApiGatewayv2DomainProperties(made.regional_domain_name, made.regional_hosted_zone_id)

@@ -42,6 +42,10 @@ class Function:
         logs: Where its output is shown.
         metrics: Where its figures are counted.
         idle_expiry_s: How long an environment may be idle before it is ended.
+
+    Attributes:
+        spec: The function.
+        log: Its log.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Function:
     ) -> None:
         self.spec = spec
         self._scratch = scratch
-        self._log = logs.function(spec.name)
+        self.log = logs.function(spec.name)
         self._metrics = metrics
         self._idle_expiry_s = idle_expiry_s
         self._environments: set[Environment] = set()
@@ -187,24 +191,24 @@ class Function:
             try:
                 environment = await self._launch(INIT_TIMEOUT_S)
             except InitTimedOut as error:
-                self._log.note("WARNING", f"{error}: trying again")
+                self.log.note("WARNING", f"{error}: trying again")
                 environment = await self._launch(self.spec.timeout_s)
         except InitFailed as error:
             self._metrics.failures.labels(self.spec.name, "InitFailed").inc()
-            self._log.note("ERROR", str(error))
+            self.log.note("ERROR", str(error))
             self._fail_one(error)
         else:
             self._offer(environment)
 
     async def _launch(self, timeout_s: float) -> Environment:
         began_s = time.monotonic()
-        environment = Environment(self.spec, self._scratch, self._log, self._on_ended)
+        environment = Environment(self.spec, self._scratch, self.log, self._on_ended)
         self._environments.add(environment)
         self._metrics.environments.labels(self.spec.name).inc()
         await environment.start(timeout_s)
         took_s = time.monotonic() - began_s
         self._metrics.init_seconds.labels(self.spec.name).observe(took_s)
-        self._log.note("INFO", f"cold start in {took_s * 1000:.0f} ms")
+        self.log.note("INFO", f"cold start in {took_s * 1000:.0f} ms")
         return environment
 
     def _fail_one(self, error: ServiceError) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from modelet.local import responses
-from modelet.local.errors import IntegrationTimeout, ServiceError
+from modelet.local.errors import IntegrationTimeout, MalformedResponse, ServiceError
 from modelet.local.events import HttpRequest, to_event
 from modelet.local.function import Function
 from modelet.local.limits import GATEWAY_TIMEOUT_S, check_body
@@ -80,12 +80,19 @@ class Gateway:
         try:
             async with asyncio.timeout(self._timeout_s):
                 result = await function.invoke(event, qualifier, trace_id)
+            return responses.from_result(result)
         except TimeoutError as error:
-            raise IntegrationTimeout(
+            failure: ServiceError = IntegrationTimeout(
                 f"function '{function.spec.name}' did not answer within {self._timeout_s:g} s,"
                 " the longest API Gateway waits"
-            ) from error
-        return responses.from_result(result)
+            )
+            failure.__cause__ = error
+        except MalformedResponse as error:
+            failure = error
+        # What the function itself does not know of: in the cloud the access log has it.
+        function.log.note("ERROR", str(failure))
+        self._metrics.failures.labels(function.spec.name, type(failure).__name__).inc()
+        raise failure
 
 
 async def _read(request: web.Request) -> HttpRequest:

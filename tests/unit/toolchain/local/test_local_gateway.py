@@ -135,6 +135,7 @@ async def test_failures_have_their_status_and_the_next_request_works(
         assert document["error"]
         assert document["request_id"] == response.headers["apigw-requestid"]
         assert "Traceback" not in json.dumps(document)
+        assert " ERROR " in made.log
         assert (await http.post(PREDICT)).status == 200
 
 
@@ -152,6 +153,7 @@ async def test_the_gateway_does_not_wait_longer_than_it_says(tmp_path: Path) -> 
         )
         assert response.status == 503
         assert (await answer(response))["message"] == "Service Unavailable"
+        assert "did not answer within 0.3 s" in made.log
 
 
 @in_loop

@@ -17,6 +17,7 @@ _requests = itertools.count(1)
 
 def handler(event, context):
     count = next(_requests)
+    began_s = time.monotonic()
     try:
         body = event.get("body") or "{}"
         order = json.loads(base64.b64decode(body) if event.get("isBase64Encoded") else body)
@@ -36,6 +37,8 @@ def handler(event, context):
                 "event": event,
                 "pid": os.getpid(),
                 "count": count,
+                "began_s": began_s,
+                "ended_s": time.monotonic(),
                 "arn": context.invoked_function_arn,
                 "request_id": context.aws_request_id,
                 "remaining_ms": context.get_remaining_time_in_millis(),

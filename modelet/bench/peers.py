@@ -100,12 +100,12 @@ def _launch_s(python: Path, subject: Subject, scratch: Path) -> float:
             {
                 "name": model,
                 "implementation": "onnx_model.OnnxModel",
-                "parameters": {"uri": str(subject.folder / "model.onnx")},
+                "parameters": {"uri": str(subject.folder.resolve() / "model.onnx")},
             }
         )
     )
     start = time.perf_counter()
-    with _running([str(python), "-m", "mlserver.cli", "start", str(scratch)], scratch):
+    with _running([str(python.with_name("mlserver")), "start", str(scratch)], scratch):
         _post_until_answered(port, f"/v2/models/{model}/infer", subject.json_body())
         return time.perf_counter() - start
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from infra.errors import SettingsRefused
 from infra.fleet import FleetModel
 from infra.routes import GREEDY, ROUTES_PER_API, Route, resource_count
-from infra.settings import INTEGRATIONS_PER_API, StageSettings
+from infra.settings import FUNCTIONS_PER_REST_API, INTEGRATIONS_PER_API, StageSettings
+
+# One integration is the catalog's.
+_MOST_FUNCTIONS = {"http": INTEGRATIONS_PER_API - 1, "rest": FUNCTIONS_PER_REST_API}
 
 
 def door_of(name: str, doors: int) -> int:
@@ -18,14 +21,21 @@ def door_of(name: str, doors: int) -> int:
     return max(range(doors), key=lambda door: hashlib.sha256(f"{door}/{name}".encode()).digest())
 
 
+def placed(models: Iterable[FleetModel], doors: int) -> list[list[FleetModel]]:
+    """The models behind each front door."""
+    behind: list[list[FleetModel]] = [[] for _ in range(doors)]
+    for model in models:
+        behind[door_of(model.name, doors)].append(model)
+    return behind
+
+
 def check_capacity(models: Iterable[FleetModel], settings: StageSettings) -> None:
     """Refuse a fleet that API Gateway would refuse half-way through a deployment.
 
     Raises:
         SettingsRefused: A front door has more routes or integrations than the account's quota.
     """
-    for door in range(settings.front_doors):
-        here = [model for model in models if door_of(model.name, settings.front_doors) == door]
+    for door, here in enumerate(placed(models, settings.front_doors)):
         routes = [route for model in here for route in model.routes()]
         functions = sum(1 + len(model.pinned) for model in here)
         needed, what = _needed(routes, settings)
@@ -35,10 +45,11 @@ def check_capacity(models: Iterable[FleetModel], settings: StageSettings) -> Non
                 f" quota is {settings.routes_per_api}: raise front_doors in infra/config.py, or the account's"
                 " quota and routes_per_api with it"
             )
-        if settings.front_door == "http" and functions + 1 > INTEGRATIONS_PER_API:
+        if functions > _MOST_FUNCTIONS[settings.front_door]:
             raise SettingsRefused(
-                f"{settings.name}: front door {door} needs {functions + 1} integrations, and an HTTP API has"
-                f" {INTEGRATIONS_PER_API}, which AWS does not raise: raise front_doors in infra/config.py"
+                f"{settings.name}: front door {door} has {functions} functions, and no {settings.front_door}"
+                f" API takes more than {_MOST_FUNCTIONS[settings.front_door]}: raise front_doors in"
+                " infra/config.py"
             )
 
 

@@ -11,12 +11,13 @@ import aws_cdk as cdk
 from infra import archives, fleet
 from infra.assets import Assets
 from infra.constructs.http_api import HttpDoor
-from infra.placement import check_capacity, door_of
+from infra.placement import check_capacity, door_of, placed
 from infra.settings import StageSettings
 from infra.sources import Sources
 from infra.stacks.catalog import CatalogStack
 from infra.stacks.front_door import FrontDoorStack
 from infra.stacks.model import ModelStack
+from infra.stacks.overview import OverviewStack
 from infra.stacks.shared import SharedStack
 
 
@@ -32,7 +33,8 @@ class Service:
         shared: What all models share.
         models: A stack per model, by name.
         catalog: Index and health.
-        front_door: The URLs.
+        front_doors: The URLs.
+        overview: The dashboard of them all, where the stage has dashboards.
 
     Raises:
         InfraError: The models, or their number, do not fit the settings or AWS's limits.
@@ -70,18 +72,26 @@ class Service:
             architecture=architecture,
             shared=self.shared,
         )
-        self.front_door = FrontDoorStack(
-            app,
-            settings=settings,
-            shared=self.shared,
-            models=list(self.models.values()),
-            catalog=self.catalog,
-        )
+        self.front_doors = [
+            FrontDoorStack(
+                app,
+                number=number,
+                settings=settings,
+                shared=self.shared,
+                models=[self.models[model.name] for model in behind],
+                catalog=self.catalog,
+            )
+            for number, behind in enumerate(placed(models, settings.front_doors))
+        ]
+        self.overview: OverviewStack | None = None
+        if settings.dashboards:
+            self.overview = OverviewStack(app, settings=settings, front_doors=self.front_doors)
 
     @property
     def stacks(self) -> list[cdk.Stack]:
         """All of them, in the order in which they are deployed."""
-        return [self.shared, *self.models.values(), self.catalog, self.front_door]
+        last = [self.overview] if self.overview else []
+        return [self.shared, *self.models.values(), self.catalog, *self.front_doors, *last]
 
     def _door(self, name: str, settings: StageSettings) -> HttpDoor | None:
         """The HTTP API that has the model's routes; a REST API has them itself."""

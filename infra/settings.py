@@ -10,6 +10,10 @@ from infra.errors import SettingsRefused
 # Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 DEFAULT_ROUTES_PER_API = 300
 INTEGRATIONS_PER_API = 300
+# A REST API is one document in a template, which may have a megabyte; a function with a name of 48
+# characters takes 5.2 KB of it.
+# Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+FUNCTIONS_PER_REST_API = 190
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

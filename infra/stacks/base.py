@@ -20,6 +20,8 @@ class StageStack(cdk.Stack):
             env=cdk.Environment(account=settings.account, region=settings.region),
             description=f"modelet {settings.name}: {description}",
             termination_protection=settings.termination_protection,
+            # A template may have a megabyte, which a REST API of many models comes near.
+            suppress_template_indentation=True,
             tags={STAGE_TAG: settings.name, **settings.tags},
         )
 

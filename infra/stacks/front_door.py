@@ -1,6 +1,6 @@
 """The stages of the APIs, deployed last: nobody gets in before the models are there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
@@ -9,11 +9,9 @@ from constructs import Construct
 from infra.constructs.domain import name_of
 from infra.constructs.door_alarm import DoorAlarm
 from infra.constructs.door_metrics import DoorMetrics
-from infra.constructs.fleet_dashboard import FleetDashboard
 from infra.constructs.http_stage import HttpStage
 from infra.constructs.rest_api import RestDoor
 from infra.constructs.web_acl import WebAcl
-from infra.placement import door_of
 from infra.routes import GREEDY, Route, model_routes
 from infra.settings import StageSettings, Throttle
 from infra.stacks.base import StageStack
@@ -25,97 +23,92 @@ _CATALOG_ROUTES = (Route("ANY", "/"), Route("ANY", f"/{GREEDY}"))
 
 
 class FrontDoorStack(StageStack):
-    """The URLs, their limits and logs, the dashboard of the fleet."""
+    """One URL, with its limits, log and alarm.
+
+    Attributes:
+        metrics: What came through.
+    """
 
     def __init__(
         self,
         scope: Construct,
         *,
+        number: int,
         settings: StageSettings,
         shared: SharedStack,
         models: Sequence[ModelStack],
         catalog: CatalogStack,
     ) -> None:
-        super().__init__(scope, "front-door", settings=settings, description="the URLs")
+        super().__init__(scope, f"front-door-{number}", settings=settings, description=f"URL {number}")
+        self._number = number
         self._settings = settings
         self._shared = shared
-        metrics = [
-            self._http(number, models) if shared.doors else self._rest(number, models, catalog)
-            for number in range(settings.front_doors)
-        ]
+        self._throttles = _throttles(models, settings.model_throttles)
+        self._domain_name = name_of(settings.domain, number, settings.front_doors)
+        self.metrics = self._http() if shared.doors else self._rest(models, catalog)
         if shared.topic:
-            for number, figures in enumerate(metrics):
-                DoorAlarm(self, f"Alarm{number}", metrics=figures, topic=shared.topic)
-        if settings.dashboards:
-            FleetDashboard(self, "Fleet", doors=metrics)
+            DoorAlarm(self, "Alarm", metrics=self.metrics, topic=shared.topic)
         for stack in (*models, catalog):
             self.add_stack_dependency(stack)
 
-    def _http(self, number: int, models: Sequence[ModelStack]) -> DoorMetrics:
-        door = self._shared.doors[number]
+    def _http(self) -> DoorMetrics:
+        api = self._shared.doors[self._number].api
         stage = HttpStage(
             self,
-            f"Door{number}",
-            api=door.api,
+            "Door",
+            api=api,
             settings=self._settings,
-            route_throttles=self._throttles(self._behind(number, models)),
-            domain_name=name_of(self._settings.domain, number, self._settings.front_doors),
+            route_throttles=self._throttles,
+            domain_name=self._domain_name,
             key=self._shared.key,
         )
-        self._say_url(number, stage.url)
-        return DoorMetrics.of(door.api, stage.access_log, f"door {number}")
+        self._say(stage.url)
+        return DoorMetrics.of(api, stage.access_log, f"door {self._number}")
 
-    def _rest(self, number: int, models: Sequence[ModelStack], catalog: CatalogStack) -> DoorMetrics:
-        behind = self._behind(number, models)
-        functions: list[tuple[lambda_.IFunction, Sequence[Route]]] = [
-            (catalog.catalog.function, _CATALOG_ROUTES)
-        ]
-        for stack in behind:
-            functions.append((stack.live.alias, model_routes(stack.model.name)))
-            functions += [
-                (function.alias, model_routes(stack.model.name, version))
-                for version, function in stack.pinned.items()
-            ]
+    def _rest(self, models: Sequence[ModelStack], catalog: CatalogStack) -> DoorMetrics:
+        functions = [(catalog.catalog.function, _CATALOG_ROUTES), *_functions(models)]
         door = RestDoor(
             self,
-            f"Door{number}",
+            "Door",
             functions=functions,
             settings=self._settings,
-            route_throttles=self._throttles(behind),
-            domain_name=name_of(self._settings.domain, number, self._settings.front_doors),
+            route_throttles=self._throttles,
+            domain_name=self._domain_name,
             key=self._shared.key,
         )
-        for index, (function, _) in enumerate(functions):
+        for number, (function, _) in enumerate(functions):
             lambda_.CfnPermission(
                 self,
-                f"Door{number}Function{index}",
+                f"Function{number}",
                 action="lambda:InvokeFunction",
                 function_name=function.function_arn,
                 principal="apigateway.amazonaws.com",
                 source_arn=door.invoke_arn,
             )
         if self._settings.waf:
-            WebAcl(
-                self,
-                f"Waf{number}",
-                waf=self._settings.waf,
-                stage_arn=door.api.deployment_stage.stage_arn,
-            )
-        self._say_url(number, door.url)
-        return DoorMetrics.of(door.api, door.access_log, f"door {number}")
+            WebAcl(self, "Waf", waf=self._settings.waf, stage_arn=door.api.deployment_stage.stage_arn)
+        self._say(door.url)
+        return DoorMetrics.of(door.api, door.access_log, f"door {self._number}")
 
-    def _behind(self, number: int, models: Sequence[ModelStack]) -> list[ModelStack]:
-        doors = self._settings.front_doors
-        return [stack for stack in models if door_of(stack.model.name, doors) == number]
+    def _say(self, url: str) -> None:
+        cdk.CfnOutput(self, "Url", value=url, description=f"Front door {self._number}")
 
-    def _throttles(self, models: Sequence[ModelStack]) -> dict[str, Throttle]:
-        limits = self._settings.model_throttles
-        return {
-            route.key: limits[stack.model.name]
-            for stack in models
-            if stack.model.name in limits
-            for route in stack.model.routes()
-        }
 
-    def _say_url(self, number: int, url: str) -> None:
-        cdk.CfnOutput(self, f"Url{number}", value=url, description=f"Front door {number}")
+def _functions(models: Sequence[ModelStack]) -> list[tuple[lambda_.IFunction, Sequence[Route]]]:
+    """The aliases of the models with their routes, live and pinned."""
+    found: list[tuple[lambda_.IFunction, Sequence[Route]]] = []
+    for stack in models:
+        name = stack.model.name
+        found.append((stack.live.alias, model_routes(name)))
+        found += [(function.alias, model_routes(name, number)) for number, function in stack.pinned.items()]
+    return found
+
+
+def _throttles(models: Sequence[ModelStack], limits: Mapping[str, Throttle]) -> dict[str, Throttle]:
+    """The limits of single models, by route key."""
+    return {
+        route.key: limits[stack.model.name]
+        for stack in models
+        if stack.model.name in limits
+        for route in stack.model.routes()
+    }

@@ -98,7 +98,7 @@ def test_stacks_are_tagged_and_protected_as_the_stage_says(any_assembly: Assembl
     settings = settings_of(any_assembly.stage)
     manifest = json.loads((any_assembly.folder / "manifest.json").read_text())
     stacks = [a for a in manifest["artifacts"].values() if a["type"] == "aws:cloudformation:stack"]
-    assert len(stacks) == 5
+    assert len(stacks) == 4 + settings.front_doors + settings.dashboards
     for stack in stacks:
         assert stack["properties"]["tags"] == {"modelet:stage": settings.name, **settings.tags}
         assert stack["properties"].get("terminationProtection", False) is settings.termination_protection
@@ -119,13 +119,16 @@ def test_the_front_door_comes_last_and_the_shared_stack_first(any_assembly: Asse
         return {stack.removeprefix(f"{name}-") for stack in stacks}
 
     models = {part for part in any_assembly.parts if part.startswith("model-")}
-    assert models | {"catalog"} <= needs("front-door")
+    doors = {part for part in any_assembly.parts if part.startswith("front-door-")}
     assert needs("shared") == set()
-    for model in models:
-        assert needs(model) <= {"shared"}
+    assert set().union(*(needs(door) for door in doors)) == {"shared", "catalog", *models}
+    for part in {"catalog", *models}:
+        assert needs(part) <= {"shared"}
+    if "overview" in any_assembly.parts:
+        assert needs("overview") >= doors
 
 
-@pytest.mark.parametrize("part", ["shared", "model-file-type", "catalog", "front-door"])
+@pytest.mark.parametrize("part", ["shared", "model-file-type", "catalog", "front-door-0"])
 def test_assets_are_found_from_the_assembly_wherever_it_lies(keys: Assembly, part: str):
     sources = [asset["source"] for asset in (*keys.images(part).values(), *keys.archives(part).values())]
     for source in sources:

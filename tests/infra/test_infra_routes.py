@@ -86,7 +86,7 @@ def routes(prod: Assembly):
 
 @pytest.fixture(scope="module")
 def paths(rest: Assembly):
-    return rest.only("front-door", "AWS::ApiGateway::RestApi")["Body"]["paths"]
+    return rest.only("front-door-0", "AWS::ApiGateway::RestApi")["Body"]["paths"]
 
 
 @pytest.mark.parametrize(("method", "path"), OF_THE_MODEL)

@@ -97,7 +97,7 @@ async def listen(stack: AsyncExitStack, application: web.Application, host: str,
 
 
 def serve(models: Path, port: int = 8080, host: str = "127.0.0.1", console: Console | None = None) -> None:
-    """Serve all models until Ctrl-C or SIGTERM.
+    """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
         models: The folder of the models.
@@ -115,7 +115,7 @@ def serve(models: Path, port: int = 8080, host: str = "127.0.0.1", console: Cons
 async def _serve(fleet: Fleet, console: Console, port: int, host: str) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     async with Service(fleet, console, port, host) as service:
         for name in fleet.unbuilt:

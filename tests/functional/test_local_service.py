@@ -347,7 +347,7 @@ def test_the_page_shows_the_models_and_runs_nothing_else(service: Running) -> No
     assert shown["demo_sum"]["inputs"][0] == {"name": "a", "datatype": "FP32", "shape": [-1, 2]}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything(models: Path, number: signal.Signals) -> None:
     with running(models) as up:
         document(up, "GET", "/v2")

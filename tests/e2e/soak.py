@@ -137,9 +137,11 @@ def test_soak(service: Running, models: Path, capsys: pytest.CaptureFixture[str]
     clients = [Client(number, service, turns, until_s) for number in range(CLIENTS)]
     for client in clients:
         client.start()
-    # By then all environments are up, and buffers and caches have their size.
-    time.sleep(SECONDS / 3)
-    before = memory(service)
+    # A process counts when it is up for a while, so that buffers and caches have their size.
+    time.sleep(SECONDS / 4)
+    settled = memory(service)
+    time.sleep(SECONDS / 12)
+    before = {pid: kib for pid, kib in memory(service).items() if pid in settled}
     for client in clients:
         client.join()
     after = memory(service)

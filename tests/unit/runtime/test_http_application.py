@@ -506,6 +506,11 @@ class TestStatuses:
         response = client().infer({"inputs": [{**X, "name": "n" * 100_000}]})
         assert response.status == 400
         assert len(body_of(response)["error"]) == 2000
+        assert "details" not in body_of(response)
+
+    def test_half_a_surrogate_pair_reaches_no_answer(self):
+        response = client().get("/\ud800", request_id="r1")
+        assert (response.status, body_of(response)["error"]) == (404, "no route GET /?")
 
     def test_a_response_nobody_can_carry(self):
         response = client(fits=lambda response: False).infer(ROW)

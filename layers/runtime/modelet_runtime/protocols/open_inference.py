@@ -12,6 +12,14 @@ from modelet_runtime.manifest import Manifest, Signature
 from modelet_runtime.protocols import json_codec
 from modelet_runtime.protocols.open_inference_binary import BinaryReader, Chunk, read_raw, write_tensor
 from modelet_runtime.protocols.open_inference_classification import classify
+from modelet_runtime.protocols.open_inference_fields import (
+    read_count,
+    read_flag,
+    read_objects,
+    read_parameters,
+    read_shape,
+    read_text,
+)
 from modelet_runtime.tensor import DATATYPES, Tensor
 
 _MICROSECONDS = 1_000_000
@@ -71,22 +79,22 @@ def parse_document(
     document: dict[str, Any], reader: BinaryReader | None, signature: Signature
 ) -> InferRequest:
     """Parse a request whose JSON part is parsed already; `reader` has the bytes after it."""
-    parameters = _parameters(document, "request")
+    parameters = read_parameters(document, "request")
     if any(name.startswith("sequence_") for name in parameters):
         raise UnsupportedExtension("sequences are not supported: each request to a function stands alone")
-    inputs = [_read_input(item, reader) for item in _objects(document, "inputs")]
+    inputs = [_read_input(item, reader) for item in read_objects(document, "inputs")]
     if reader is not None:
         reader.finish()
-    binary = _flag(parameters, "binary_data_output", default=False)
-    wanted = _objects(document, "outputs") if document.get("outputs") else []
+    binary = read_flag(parameters, "binary_data_output", default=False)
+    wanted = read_objects(document, "outputs") if document.get("outputs") else []
     outputs = [_read_output(item, binary) for item in wanted]
     if len({output.name for output in outputs}) < len(outputs):
         raise InvalidRequest("outputs", "each output once", "a name twice")
     return InferRequest(
         inputs,
         outputs or [WantedOutput(spec.name, binary) for spec in signature.outputs],
-        _text(document, "id", "request") if document.get("id") is not None else None,
-        _count(parameters, "timeout") / _MICROSECONDS or None,
+        read_text(document, "id", "request") if document.get("id") is not None else None,
+        read_count(parameters, "timeout") / _MICROSECONDS or None,
     )
 
 
@@ -135,12 +143,12 @@ def render(manifest: Manifest, request: InferRequest, tensors: Sequence[Tensor])
 
 
 def _read_input(item: dict[str, Any], reader: BinaryReader | None) -> Tensor:
-    name = _text(item, "name", "input")
-    datatype = DATATYPES.get(_text(item, "datatype", f"input '{name}'"))
+    name = read_text(item, "name", "input")
+    datatype = DATATYPES.get(read_text(item, "datatype", f"input '{name}'"))
     if datatype is None:
         raise InvalidRequest(f"input '{name}': datatype", f"one of {', '.join(DATATYPES)}", item["datatype"])
-    shape = _shape(item, name)
-    parameters = _parameters(item, f"input '{name}'")
+    shape = read_shape(item, name)
+    parameters = read_parameters(item, f"input '{name}'")
     _refuse_shared_memory(parameters)
     size = parameters.get("binary_data_size")
     if size is None:
@@ -158,62 +166,13 @@ def _read_input(item: dict[str, Any], reader: BinaryReader | None) -> Tensor:
 
 
 def _read_output(item: dict[str, Any], binary_by_default: bool) -> WantedOutput:
-    name = _text(item, "name", "output")
-    parameters = _parameters(item, f"output '{name}'")
+    name = read_text(item, "name", "output")
+    parameters = read_parameters(item, f"output '{name}'")
     _refuse_shared_memory(parameters)
-    binary = _flag(parameters, "binary_data", default=binary_by_default)
-    return WantedOutput(name, binary, _count(parameters, "classification"))
+    binary = read_flag(parameters, "binary_data", default=binary_by_default)
+    return WantedOutput(name, binary, read_count(parameters, "classification"))
 
 
 def _refuse_shared_memory(parameters: dict[str, Any]) -> None:
     if "shared_memory_region" in parameters:
         raise UnsupportedExtension("shared memory is not supported: a function shares none with its callers")
-
-
-def _objects(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    items = document.get(key)
-    if type(items) is not list:
-        raise InvalidRequest(key, "a list of objects", json_codec.kind_of(items))
-    for item in items:
-        if type(item) is not dict:
-            raise InvalidRequest(key, "a list of objects", f"{json_codec.kind_of(item)} in it")
-    return items
-
-
-def _parameters(document: dict[str, Any], where: str) -> dict[str, Any]:
-    parameters = document.get("parameters")
-    if parameters is None:
-        return {}
-    if type(parameters) is not dict:
-        raise InvalidRequest(f"{where}: parameters", "an object", json_codec.kind_of(parameters))
-    return parameters
-
-
-def _text(document: dict[str, Any], key: str, where: str) -> str:
-    value = document.get(key)
-    if type(value) is not str:
-        raise InvalidRequest(f"{where}: {key}", "a string", json_codec.kind_of(value))
-    return value
-
-
-def _shape(item: dict[str, Any], name: str) -> tuple[int, ...]:
-    shape = item.get("shape")
-    if type(shape) is not list or not all(type(size) is int and size >= 0 for size in shape):
-        actual = str(shape) if type(shape) is list else json_codec.kind_of(shape)
-        raise InvalidRequest(f"input '{name}': shape", "a list of sizes, none negative", actual)
-    return tuple(shape)
-
-
-def _flag(parameters: dict[str, Any], key: str, *, default: bool) -> bool:
-    value = parameters.get(key, default)
-    if type(value) is not bool:
-        raise InvalidRequest(f"parameters.{key}", "true or false", json_codec.kind_of(value))
-    return value
-
-
-def _count(parameters: dict[str, Any], key: str) -> int:
-    value = parameters.get(key, 0)
-    if type(value) is not int or value < 0:
-        actual = str(value) if type(value) is int else json_codec.kind_of(value)
-        raise InvalidRequest(f"parameters.{key}", "an integer, not negative", actual)
-    return value

@@ -3,16 +3,22 @@
 import base64
 import gzip
 import json
+import struct
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import graphs
+from support.artifacts import write_version
 from support.http import Client, echo, predictor
 from support.manifests import specs
 
+from modelet_runtime import startup
 from modelet_runtime.http import lambda_event
+from modelet_runtime.http.messages import Request
+from modelet_runtime.settings import Settings
 from modelet_runtime.tensor import DATATYPES, Tensor
 
 SENDER = Client(predictor(specs(x=("FP32", -1, 2)), specs(y=("FP32", -1, 2)), echo, labels=("a", "b")))
@@ -204,6 +210,29 @@ def test_friendly_and_invocations(document, kind, path, accept):
 def test_damaged_bytes_and_headers(body, headers, path, method):
     response = SENDER.send(method, path, body, headers=headers)
     assert response.status < 500 or response.status in DOCUMENTED
+
+
+LOOKUP = {"inputs": [{"name": "index", "shape": [2], "datatype": "INT64", "data": [0, 3]}]}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A table of four rows in ONNX Runtime itself, which refuses an index outside of it."""
+    folder = tmp_path_factory.mktemp("lookup")
+    write_version(folder, graphs.table_lookup(), "demo_lookup")
+    return startup.begin(Settings(folder, 1769, 1, True, "demo_lookup")).finish()
+
+
+@mistakes(MISTAKES)
+@given(document=mutated(LOOKUP), indexes=st.lists(st.integers(-(2**63), 2**63 - 1)), shape=st.integers(-1, 3))
+def test_over_onnx_runtime(engine, document, indexes, shape):
+    path = "/v2/models/demo_lookup/infer"
+    check(engine(Request("POST", path, body=encode(document))))
+    item = {**LOOKUP["inputs"][0], "shape": [shape], "data": indexes}
+    check(engine(Request("POST", path, body=encode({"inputs": [item]}))))
+    raw = struct.pack(f"<{len(indexes)}q", *indexes)
+    check(engine(Request("POST", path, {"inference-header-content-length": "0"}, raw)))
+    check(engine(Request("POST", "/v1/models/demo_lookup:predict", body=encode({"instances": indexes}))))
 
 
 class Context:

@@ -82,4 +82,5 @@ def _type_tensors(model: onnx.ModelProto) -> None:
     for name, (kind, shape) in Binding(probe).types.items():
         element = _ELEMENT_TYPES.get(kind.removeprefix("tensor(").removesuffix(")"))
         if name not in outputs and element is not None:
-            model.graph.value_info.append(helper.make_tensor_value_info(name, element, shape))
+            # The binding gives [] both for a scalar and for a shape that nobody knows.
+            model.graph.value_info.append(helper.make_tensor_value_info(name, element, shape or None))

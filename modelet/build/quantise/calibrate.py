@@ -1,0 +1,128 @@
+"""The range of every activation over the calibration samples, by three methods from one histogram.
+
+Two passes: the first finds smallest and largest values, the second counts values into bins between them.
+Ranges are rounded outwards to eleven significant bits, so that the last bits of a sum, which differ
+between CPUs, do not reach the artifact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from modelet.build.quantise.engine import Array, Binding, Feed
+from modelet.build.quantise.graph import copy
+from modelet.build.quantise.thresholds import entropy, percentile
+
+Method = Literal["minmax", "percentile", "entropy"]
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
+
+BINS = 2048
+# More values of one tensor and sample than this are thinned out evenly: the histogram stays the same.
+_MOST_VALUES = 1 << 18
+_SIGNIFICANT_BITS = 11
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How often an activation takes which values.
+
+    Attributes:
+        low: Its smallest value.
+        high: Its largest.
+        counts: Values per bin, from `low` to `high`.
+    """
+
+    low: float
+    high: float
+    counts: npt.NDArray[np.int64]
+
+    def range(self, method: Method, percent: float) -> tuple[float, float]:
+        """The values worth telling apart; those outside are cut off.
+
+        Args:
+            method: `minmax` keeps all; `percentile` the middle `percent` of the values; `entropy` those
+                whose distribution loses least when it is stored in 8 bits.
+            percent: For `percentile`, such as 99.99.
+        """
+        if method == "minmax" or self.high <= self.low:
+            low, high = self.low, self.high
+        elif method == "percentile":
+            low, high = percentile(self.counts, self.low, self.high, percent)
+        else:
+            low, high = entropy(self.counts, self.low, self.high)
+        return _outwards(min(low, 0.0)), _outwards(max(high, 0.0))
+
+
+Histograms = Mapping[str, Histogram]
+Ranges = Mapping[str, tuple[float, float]]
+
+
+def observe(model: onnx.ModelProto, tensors: Sequence[str], feeds: Sequence[Feed]) -> dict[str, Histogram]:
+    """Run the samples and look at activations.
+
+    Args:
+        model: A prepared graph.
+        tensors: Names of float activations; inputs of the graph are among them.
+        feeds: The calibration samples.
+    """
+    session = Binding(_exposing(model, tensors), "all")
+    extremes: dict[str, tuple[float, float]] = {}
+    for feed in feeds:
+        for name, values in _values(session, tensors, feed):
+            low, high = extremes.get(name, (np.inf, -np.inf))
+            extremes[name] = min(low, float(values.min())), max(high, float(values.max()))
+    found = {
+        name: Histogram(low, high, np.zeros(BINS, np.int64)) for name, (low, high) in sorted(extremes.items())
+    }
+    for feed in feeds:
+        for name, values in _values(session, tensors, feed):
+            _count(found[name], values)
+    return found
+
+
+def ranges(histograms: Histograms, method: Method, percent: float = 99.99) -> dict[str, tuple[float, float]]:
+    """The range of every activation that was observed."""
+    return {name: histogram.range(method, percent) for name, histogram in histograms.items()}
+
+
+def _exposing(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """The graph with these activations as its only outputs."""
+    exposed = copy(model)
+    inputs = {value.name for value in exposed.graph.input}
+    exposed.graph.ClearField("output")
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in inputs)
+    return exposed
+
+
+def _values(
+    session: Binding, tensors: Sequence[str], feed: Feed
+) -> list[tuple[str, npt.NDArray[np.floating]]]:
+    """The finite values of each activation in one run; those without any are left out."""
+    outputs: Mapping[str, Array] = {**feed, **session.run(feed)} if session.types else feed
+    values = []
+    for name in tensors:
+        flat = np.asarray(outputs[name], dtype=np.float32).reshape(-1)
+        finite = flat[np.isfinite(flat)]
+        if finite.size:
+            values.append((name, finite))
+    return values
+
+
+def _count(histogram: Histogram, values: npt.NDArray[np.floating]) -> None:
+    width = histogram.high - histogram.low
+    if width <= 0:
+        return
+    thinned = values[:: -(-values.size // _MOST_VALUES)]
+    bins = ((thinned - histogram.low) * (BINS / width)).astype(np.int64)
+    histogram.counts += np.bincount(np.clip(bins, 0, BINS - 1), minlength=BINS)
+
+
+def _outwards(value: float) -> float:
+    """Round away from zero to the significant bits that are kept."""
+    mantissa, exponent = np.frexp(abs(value))
+    scaled = np.ceil(mantissa * (1 << _SIGNIFICANT_BITS) - 1e-3)
+    return float(np.copysign(np.ldexp(scaled, int(exponent) - _SIGNIFICANT_BITS), value))

@@ -36,6 +36,8 @@ class HttpDoor(Construct):
         self.api = apigatewayv2.HttpApi(
             self,
             "Api",
+            # A label in the console; APIs may share one.
+            api_name=f"modelet-{settings.name}",
             description=f"modelet {settings.name}: models",
             create_default_stage=False,
             cors_preflight=_preflight(settings.cors) if settings.cors else None,

@@ -1,0 +1,48 @@
+"""One snapshot per stack, so that a review sees what a change does to the cloud.
+
+`pytest tests/infra --snapshot-update` writes them anew.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.assemblies import Assembly
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+# Every kind of stack as `prod` has it; then what only other settings make.
+STACKS = [
+    ("prod", "shared"),
+    ("prod", "model-file-type"),
+    ("prod", "model-digit-image"),
+    ("prod", "catalog"),
+    ("prod", "front-door-0"),
+    ("prod", "overview"),
+    ("keys", "shared"),
+    ("keys", "model-file-type"),
+    ("keys", "catalog"),
+    ("keys", "front-door-0"),
+    ("tokens", "shared"),
+    ("rest", "front-door-0"),
+]
+
+# Bytes of ours and of the CDK's make these; the snapshot is about what is deployed, not about them.
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+_VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
+_DEPLOYMENT = re.compile(r"(Deployment[0-9A-F]{8})[0-9a-f]{32}")
+
+
+def normalised(template: Any) -> Any:
+    text = json.dumps(template)
+    text = _DIGEST.sub("<digest>", text)
+    text = _VERSION.sub(r"\1<version>", text)
+    return json.loads(_DEPLOYMENT.sub(r"\1<deployment>", text))
+
+
+@pytest.mark.parametrize(("variant", "part"), STACKS)
+def test_stack(variant: str, part: str, assembly_of: Callable[[str], Assembly], snapshot: SnapshotAssertion):
+    template = assembly_of(variant).template(part)
+    assert normalised(template) == snapshot(extension_class=JSONSnapshotExtension)

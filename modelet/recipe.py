@@ -125,6 +125,30 @@ class Resources(_Section):
         ge=0,
         description="Environments kept warm; needs snap_start = false.",
     )
+    canary_percent: int = Field(
+        default=_DEFAULTS.canary_percent,
+        ge=1,
+        le=99,
+        description="Share of the requests that a new version gets first.",
+    )
+    canary_minutes: int = Field(
+        default=_DEFAULTS.canary_minutes,
+        ge=0,
+        le=2880,
+        description="How long it keeps that share before it gets all; 0 shifts all at once.",
+    )
+    alarm_error_percent: float = Field(
+        default=_DEFAULTS.alarm_error_percent,
+        ge=0,
+        le=100,
+        description="Share of failed requests above which the alarm rings and a canary rolls back.",
+    )
+    alarm_p99_ms: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[500],
+        description="99th percentile of the duration above which it does; without it 80% of the timeout.",
+    )
 
     @model_validator(mode="after")
     def _check_warm_start(self) -> Self:

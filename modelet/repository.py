@@ -18,6 +18,8 @@ from modelet_runtime.manifest import Manifest
 
 RECIPE = "model.toml"
 VERSIONS = "versions"
+ONNX_FILE = "model.onnx"
+PASSPORT_FILE = "passport.json"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -121,6 +123,25 @@ class Repository:
                 return model
         names = ", ".join(model.name for model in self._models()) or "no models"
         raise UnknownModel(f"there is no model '{name}' in {self.root}", f"it has {names}")
+
+    def version(self, reference: str) -> Version:
+        """The version that `NAME` or `NAME@VERSION` means.
+
+        Without a number it is the one that is served, or the newest if none is complete.
+
+        Raises:
+            UnknownModel: There is no such model or version.
+        """
+        name, separator, number = reference.partition("@")
+        model = self.model(name)
+        if separator:
+            if not number.isdecimal():
+                raise UnknownModel(f"'{reference}' names no version", "write NAME@VERSION with a number")
+            return model.version(int(number))
+        versions = model.versions()
+        if not versions:
+            raise UnknownModel(f"model '{name}' has no version yet", f"run `modelet build {name}`")
+        return served_version(model) or versions[-1]
 
     def _models(self) -> Iterator[ModelFolder]:
         if not self.root.is_dir():

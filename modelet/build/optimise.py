@@ -13,9 +13,9 @@ import onnxruntime
 from modelet.build import ort_format
 from modelet.build.normalise import strip
 from modelet.errors import GraphRefused
+from modelet.repository import ONNX_FILE
 from modelet_runtime.startup import MODEL_FILE
 
-ONNX_FILE = "model.onnx"
 _FATAL_ONLY = 4
 _SAVE_FORMAT = "session.save_model_format"
 _LEVELS = onnxruntime.GraphOptimizationLevel

@@ -10,7 +10,7 @@ from typing import Literal
 import onnx
 
 from modelet.build import cases, check, contents, facts, folder, origin
-from modelet.build.contents import PASSPORT_FILE, Contents
+from modelet.build.contents import Contents
 from modelet.build.converters import CONVERTERS
 from modelet.build.normalise import normalise
 from modelet.build.optimise import Artifact, Candidate, candidates, optimise
@@ -20,7 +20,7 @@ from modelet.build.plan import Plan, plan
 from modelet.build.prove import choose, prove
 from modelet.golden import FILE_NAME as GOLDEN_FILE
 from modelet.golden import Golden, Tolerance
-from modelet.repository import VERSIONS, ModelFolder, sha256
+from modelet.repository import PASSPORT_FILE, VERSIONS, ModelFolder, sha256
 from modelet_runtime import manifest as contract
 from modelet_runtime.manifest import FileDigest, Manifest
 

@@ -1,0 +1,103 @@
+"""`modelet add` and `modelet build`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from modelet.cli.output import MODELS, REFUSED, AsJson, Models, messages, print_json, refuse, results
+
+if TYPE_CHECKING:
+    from modelet.build.pipeline import Outcome
+    from modelet.repository import ModelFolder
+
+app = typer.Typer()
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="The model's name, <domain>_<task>.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="An .onnx file, pkg:<package>/<path>.onnx, or FILE.py:FUNCTION that returns an estimator."
+        ),
+    ],
+    models: Models = MODELS,
+    target: Annotated[Literal["cpu", "gpu"], typer.Option(help="Who runs the graph.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Add a model: write its model.toml, every key explained, and build version 1.
+
+    A file outside of the model's folder is copied into it.
+    """
+    from modelet.add import add as add_model
+    from modelet.repository import Repository
+
+    added = add_model(Repository(models), name, source, target)
+    for note in added.notes:
+        messages.print(note, markup=False)
+    try:
+        outcome = _build(added.model)
+    except BaseException:  # Ctrl-C included
+        added.undo()
+        raise
+    _tell(outcome, as_json)
+
+
+@app.command()
+def build(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to build; all by default.")
+    ] = None,
+    models: Models = MODELS,
+    as_json: AsJson = False,
+) -> None:
+    """Build what is missing or changed: binaries again, or the next version.
+
+    A model that is refused does not keep the others from being built.
+    """
+    from modelet.errors import Refused
+    from modelet.repository import Repository
+
+    repository = Repository(models)
+    chosen = [repository.model(name) for name in names] if names else repository.models()
+    outcomes, refused = [], False
+    for model in chosen:
+        try:
+            outcomes.append(_build(model))
+        except Refused as error:
+            refuse(error)
+            refused = True
+        else:
+            if not as_json:
+                _tell(outcomes[-1], as_json)
+    if as_json:
+        print_json([_document(outcome) for outcome in outcomes])
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+def _build(model: ModelFolder) -> Outcome:
+    """Build one model and show which stage it is at."""
+    from modelet.build.pipeline import build as build_model
+
+    with messages.status(f"{model.name}: source") as status:
+        return build_model(model, lambda stage: status.update(f"{model.name}: {stage}"))
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(outcome))
+    elif outcome.action == "kept":
+        results.print(f"{outcome.model}  version {outcome.version}  up to date")
+    else:
+        done = f"{outcome.action} in {outcome.seconds:.1f} s"
+        results.print(f"{outcome.model}  version {outcome.version}  {done}: {outcome.reason}", markup=False)
+
+
+def _document(outcome: Outcome) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(outcome)

@@ -1,0 +1,153 @@
+"""`modelet list` and `modelet show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from modelet.cli.output import MODELS, AsJson, Models, messages, print_json, results
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from modelet.repository import ModelFolder, Version
+    from modelet_runtime.manifest import Manifest, TensorSpec
+
+app = typer.Typer()
+
+_COLUMNS = ("model", "version", "state", "source", "target", "inputs", "outputs")
+
+
+@app.command("list")
+def list_models(models: Models = MODELS, as_json: AsJson = False) -> None:
+    """List the models: the version that is served, what it takes and what it answers."""
+    from modelet.repository import Repository
+
+    rows = [_row(model) for model in Repository(models).models()]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(*_COLUMNS, box=None)
+    for row in rows:
+        table.add_row(*(escape(str(row[column] or "-")) for column in _COLUMNS))
+    results.print(table)
+    if any(row["version"] is None for row in rows):
+        messages.print("`modelet build` makes what is missing", markup=False)
+
+
+@app.command()
+def show(
+    reference: Annotated[
+        str, typer.Argument(metavar="NAME[@VERSION]", help="A model, or one version of it.")
+    ],
+    models: Models = MODELS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a version: its signature, steps, files, and what its passport says."""
+    from modelet.repository import Repository
+
+    version = Repository(models).version(reference)
+    passport = _passport(version)
+    if as_json:
+        print_json({"manifest": version.manifest.to_dict(), "passport": passport})
+    else:
+        _print(version, passport)
+
+
+def _row(model: ModelFolder) -> dict[str, object]:
+    """A model as one line: by key what a program reads, in order what a person does."""
+    from modelet.repository import served_version
+
+    versions = [version.number for version in model.versions()]
+    row: dict[str, object] = dict.fromkeys(_COLUMNS, "")
+    row |= {"model": model.name, "versions": versions}
+    served = served_version(model)
+    if served is None:
+        return row | {"state": "binaries missing" if versions else "not built", "version": None}
+    manifest = served.manifest
+    return row | {
+        "version": served.number,
+        "state": "ready" if served.number == versions[-1] else f"version {versions[-1]} incomplete",
+        "source": manifest.source.kind,
+        "target": manifest.target,
+        "inputs": _signature(manifest.signature.inputs),
+        "outputs": _signature(manifest.signature.outputs),
+    }
+
+
+def _print(version: Version, passport: Mapping[str, Any] | None) -> None:
+    manifest, resources = version.manifest, version.manifest.resources
+    missing = version.missing_files()
+    facts = {
+        "version": f"{manifest.version}" + (f"  ({', '.join(missing)} not built here)" if missing else ""),
+        "description": manifest.description,
+        "source": f"{manifest.source.uri}  ({manifest.source.kind})",
+        "target": f"{manifest.target}, {resources.memory_mib} MiB, {resources.architecture}",
+        "inputs": _signature(manifest.signature.inputs),
+        "outputs": _signature(manifest.signature.outputs),
+        "steps": _steps(manifest),
+        "operator sets": ", ".join(f"{name} {number}" for name, number in manifest.graph.opsets.items()),
+        "nodes": ", ".join(f"{count} {name}" for name, count in manifest.graph.operators.items()),
+        "files": "\n".join(
+            f"{name}  {digest.bytes:,} bytes  {digest.sha256[:12]}" for name, digest in manifest.files.items()
+        ),
+        "tools": ", ".join(f"{name} {number}" for name, number in manifest.tools.items()),
+        **(_figures(passport) if passport else {}),
+    }
+    table = Table(box=None, show_header=False, title=manifest.name, title_justify="left")
+    for key, value in facts.items():
+        if value:
+            table.add_row(key, escape(value))
+    results.print(table)
+
+
+def _figures(passport: Mapping[str, Any]) -> dict[str, str]:
+    """What the passport says of the candidate that won."""
+    precision = passport["winner"]["precision"]
+    won = next(candidate for candidate in passport["candidates"] if candidate["precision"] == precision)
+    parity = "\n".join(
+        f"{output['output']}: largest difference {output['max_abs_diff']:.3g},"
+        f" {output['outside_tolerance']} of {output['elements']} outside the tolerance"
+        for output in won["parity"]
+    )
+    return {
+        "precision": f"{precision}, {passport['winner']['reason']}",
+        "proof": f"{passport['data']['runs']} runs from {passport['data']['origin']}\n{parity}",
+        "run": _comparison(won["latency"]),
+        "session": _comparison(won["session_load"]),
+        "measured on": f"{passport['machine']['cpu']}, {passport['machine']['cpus']} CPUs",
+    }
+
+
+def _comparison(figures: Mapping[str, Any]) -> str:
+    ours, theirs = figures["artifact_ms"], figures["original_ms"]
+    return (
+        f"{ours['median']:.3g} ms (p95 {ours['p95']:.3g}), original {theirs['median']:.3g} ms:"
+        f" ratio {figures['ratio']:.2f} [{figures['ratio_95'][0]:.2f} to {figures['ratio_95'][1]:.2f}]"
+    )
+
+
+def _passport(version: Version) -> dict[str, Any] | None:
+    import json
+
+    from modelet.repository import PASSPORT_FILE
+
+    path = version.folder / PASSPORT_FILE
+    return json.loads(path.read_bytes()) if path.is_file() else None
+
+
+def _steps(manifest: Manifest) -> str:
+    before = [step.name for step in manifest.input_steps]
+    after = [step.name for step in manifest.output_steps]
+    return " -> ".join([*before, "graph", *after]) if before or after else ""
+
+
+def _signature(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"{spec.name} {spec.datatype}{_shape(spec)}" for spec in specs)
+
+
+def _shape(spec: TensorSpec) -> str:
+    return "[" + ",".join("?" if size == -1 else str(size) for size in spec.shape) + "]"

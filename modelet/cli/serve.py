@@ -1,0 +1,44 @@
+"""`modelet serve` and `modelet predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelet.cli.output import MODELS, Models, results
+
+app = typer.Typer()
+
+_STANDARD_INPUT = "-"
+
+
+@app.command()
+def serve(
+    models: Models = MODELS,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything."""
+    from modelet.local.service import serve as serve_models
+
+    serve_models(models, port, console=results)
+
+
+@app.command()
+def predict(
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="The model, or one version of it.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The body: a file, or - for standard input.")],
+    url: Annotated[
+        str | None, typer.Option(help="A service to ask; without it the model runs in this process.")
+    ] = None,
+    media_type: Annotated[
+        str | None, typer.Option("--type", help="The body's media type; by default from the file's name.")
+    ] = None,
+    accept: Annotated[str, typer.Option(help="The answer's media type.")] = "application/json",
+    models: Models = MODELS,
+) -> None:
+    """Ask a model: an image, a text, a record or a table in, an answer out."""
+    from modelet.client import Body, ask_here, ask_service
+
+    body = Body.read(None if file == _STANDARD_INPUT else Path(file), media_type)
+    answer = ask_service(url, name, body, accept) if url else ask_here(models, name, body, accept)
+    typer.echo(answer, nl=not answer.endswith(b"\n"))

@@ -22,13 +22,16 @@ from infra.acknowledge import acknowledge
 # Where a file of an asset comes from: a path, or its bytes.
 Files = Mapping[str, Path | bytes]
 
+_IMAGE, _FUNCTION = "image", "function"
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 
 class Assets:
-    """The assets of one assembly."""
+    """The assets of one assembly; those of an earlier synthesis into the same folder go."""
 
     def __init__(self, assembly: Path) -> None:
+        for old in (*assembly.glob(f"{_IMAGE}.*"), *assembly.glob(f"{_FUNCTION}.*")):
+            shutil.rmtree(old)
         self._assembly = assembly
         self._digests: dict[tuple[int, int, int, int], str] = {}
 
@@ -40,7 +43,7 @@ class Assets:
         digest = self._digest(files)
         location = cdk.Stack.of(scope).synthesizer.add_docker_image_asset(
             source_hash=digest,
-            directory_name=self._stage(f"image.{digest}", files),
+            directory_name=self._stage(f"{_IMAGE}.{digest}", files),
             docker_file="Dockerfile",
             platform=_PLATFORMS[architecture],
             display_name=context.name,
@@ -53,7 +56,7 @@ class Assets:
         digest = self._digest(files)
         location = cdk.Stack.of(scope).synthesizer.add_file_asset(
             source_hash=digest,
-            file_name=self._stage(f"function.{digest}", files),
+            file_name=self._stage(f"{_FUNCTION}.{digest}", files),
             packaging=cdk.FileAssetPackaging.ZIP_DIRECTORY,
         )
         bucket = s3.Bucket.from_bucket_name(scope, "Archives", location.bucket_name)
@@ -62,9 +65,10 @@ class Assets:
         return lambda_.Code.from_bucket(bucket, location.object_key)
 
     def _stage(self, name: str, files: Files) -> str:
-        """Lay the files out in the assembly, anew: a link shows what its source holds today."""
+        """Lay the files out in the assembly, once."""
         folder = self._assembly / name
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            return name
         for path, content in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)

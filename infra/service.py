@@ -10,8 +10,7 @@ import aws_cdk as cdk
 
 from infra import archives, fleet
 from infra.assets import Assets
-from infra.constructs.http_api import HttpDoor
-from infra.placement import check_capacity, door_of, placed
+from infra.placement import check_capacity, placed
 from infra.settings import StageSettings
 from infra.sources import Sources
 from infra.stacks.catalog import CatalogStack
@@ -43,6 +42,7 @@ class Service:
     def __init__(self, app: cdk.App, *, settings: StageSettings, sources: Sources) -> None:
         models = fleet.read(sources.models, sources.contexts, settings)
         check_capacity(models, settings)
+        doors = placed(models, settings.front_doors)
         assets = Assets(Path(app.outdir))
         self.shared = SharedStack(
             app,
@@ -59,9 +59,12 @@ class Service:
                 assets=assets,
                 smoke=smoke,
                 shared=self.shared,
-                door=self._door(model.name, settings),
+                # A REST API has all routes itself.
+                door=self.shared.doors[number] if self.shared.doors else None,
+                door_number=number,
             )
-            for model in models
+            for number, behind in enumerate(doors)
+            for model in behind
         }
         architecture = _architecture(models)
         self.catalog = CatalogStack(
@@ -81,7 +84,7 @@ class Service:
                 models=[self.models[model.name] for model in behind],
                 catalog=self.catalog,
             )
-            for number, behind in enumerate(placed(models, settings.front_doors))
+            for number, behind in enumerate(doors)
         ]
         self.overview: OverviewStack | None = None
         if settings.dashboards:
@@ -92,10 +95,6 @@ class Service:
         """All of them, in the order in which they are deployed."""
         last = [self.overview] if self.overview else []
         return [self.shared, *self.models.values(), self.catalog, *self.front_doors, *last]
-
-    def _door(self, name: str, settings: StageSettings) -> HttpDoor | None:
-        """The HTTP API that has the model's routes; a REST API has them itself."""
-        return self.shared.doors[door_of(name, settings.front_doors)] if self.shared.doors else None
 
 
 def _architecture(models: Iterable[fleet.FleetModel]) -> str:

@@ -1,5 +1,6 @@
 """One model: deployed, shifted in and rolled back without any other."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -40,6 +41,7 @@ class ModelStack(StageStack):
         smoke: Files,
         shared: SharedStack,
         door: HttpDoor | None,
+        door_number: int,
     ) -> None:
         part = f"model-{model.name.replace('_', '-')}"
         super().__init__(scope, part, settings=settings, description=f"the model {model.name}")
@@ -55,6 +57,8 @@ class ModelStack(StageStack):
         self._watch(model.live, smoke)
         if door:
             self._open(door, model)
+        cdk.CfnOutput(self, "Model", value=model.name, description="Its name in URLs")
+        cdk.CfnOutput(self, "FrontDoor", value=str(door_number), description="The front door it is behind")
 
     def _function(self, construct_id: str, version: ModelVersion) -> ModelFunction:
         scope = Construct(self, f"{construct_id}Image")

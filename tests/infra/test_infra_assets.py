@@ -137,12 +137,15 @@ class TestStaging:
         assert list(files_of(tmp_path)) == ["a.py"]
 
     def test_what_an_earlier_synth_left_is_gone(self, original: Path, tmp_path: Path):
-        for _ in range(2):
-            assembly = synthesise(original, DEV, tmp_path)
-            (image,) = assembly.images(A).values()
-            folder = tmp_path / image["source"]["directory"]
-            assert not (folder / "left").exists()
-            (folder / "left").write_text("")
+        assembly = synthesise(original, DEV, tmp_path)
+        (image,) = assembly.images(A).values()
+        folder = tmp_path / image["source"]["directory"]
+        (folder / "left").write_text("")
+        (tmp_path / "image.0").mkdir()
+        synthesise(original, DEV, tmp_path)
+        assert not (folder / "left").exists()
+        assert not (tmp_path / "image.0").exists()
+        assert folder.is_dir()
 
     def test_without_hard_links_files_are_copied(self, monkeypatch, tmp_path: Path):
         def refuse(*_: object) -> None:

@@ -12,7 +12,7 @@ app = typer.Typer()
 @app.command()
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to measure; all by default.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Models to measure; all by default.")
     ] = None,
     models: Models = MODELS,
     as_json: AsJson = False,

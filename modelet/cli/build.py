@@ -17,11 +17,12 @@ app = typer.Typer()
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="The model's name, <domain>_<task>.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name, <domain>_<task>.")],
     source: Annotated[
         str,
         typer.Argument(
-            help="An .onnx file, pkg:<package>/<path>.onnx, or FILE.py:FUNCTION that returns an estimator."
+            metavar="SOURCE",
+            help="An .onnx file, pkg:<package>/<path>.onnx, or FILE.py:FUNCTION that returns an estimator.",
         ),
     ],
     models: Models = MODELS,
@@ -49,7 +50,7 @@ def add(
 @app.command()
 def build(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to build; all by default.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Models to build; all by default.")
     ] = None,
     models: Models = MODELS,
     as_json: AsJson = False,

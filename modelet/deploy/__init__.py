@@ -1,0 +1,1 @@
+"""From built models to an AWS account and back: what the CDK's CLI does, with what it leaves unsaid."""

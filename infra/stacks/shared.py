@@ -1,5 +1,6 @@
 """What the models of a stage share, deployed first: the APIs and what decides who may call."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -68,7 +69,7 @@ class SharedStack(StageStack):
                 for number in range(settings.front_doors)
             ]
         if store:
-            self._grant(store)
+            self._let_decide(store)
 
     def _key_store(self, settings: StageSettings, assets: Assets, authorizer: Files) -> ApiKeyStore | None:
         if not isinstance(settings.authorization, ApiKeys):
@@ -77,7 +78,8 @@ class SharedStack(StageStack):
             self, "ApiKeys", code=assets.archive(self, authorizer), settings=settings, key=self.key
         )
 
-    def _grant(self, store: ApiKeyStore) -> None:
+    def _let_decide(self, store: ApiKeyStore) -> None:
+        cdk.CfnOutput(self, "KeysTable", value=store.keys.table_name, description="Where API keys are kept")
         grant_basics(store.authorizer, key=self.key)
         store.keys.grant(store.authorizer.role, "dynamodb:GetItem")
         store.usage.grant(store.authorizer.role, "dynamodb:UpdateItem")

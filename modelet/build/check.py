@@ -129,7 +129,7 @@ def _check_values(kind: str, values: Sequence[onnx.ValueInfoProto], name: str) -
         if what != "tensor_type":
             form = (what or "nothing").removesuffix("_type").replace("_", " ")
             raise GraphRefused(
-                f"{name}: {kind} '{value.name}' is no tensor but a {form}",
+                f"{name}: {kind} '{value.name}' is no tensor but of type {form}",
                 "export with tensors only (scikit-learn: without ZipMap)",
             )
         if value.type.tensor_type.elem_type not in BY_ONNX_TYPE:

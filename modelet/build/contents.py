@@ -92,9 +92,10 @@ def _labels(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     text = path.read_text()
     if path.suffix != ".json":
         return tuple(line.strip() for line in text.splitlines() if line.strip())
-    labels = json.loads(text)
+    try:
+        labels = json.loads(text)
+    except ValueError as error:
+        raise SourceRefused(f"model.labels: {path.name}: {error}") from error
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise SourceRefused(
-            f"model.labels: {path.name} holds no list of names", "write a JSON list of strings"
-        )
+        raise SourceRefused(f"model.labels: {path.name}: expected a JSON list of strings")
     return tuple(labels)

@@ -52,7 +52,9 @@ class OutputParity:
         same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
         with np.errstate(invalid="ignore"):
             difference = np.where(same, 0.0, np.abs(expected - actual))
-            near = difference <= tolerance.atol + tolerance.rtol * np.abs(expected)
+            near = np.isfinite(difference) & (
+                difference <= tolerance.atol + tolerance.rtol * np.abs(expected)
+            )
         self.outside += int((~(same | near)).sum())
         self._widen(difference)
         if expected.ndim and expected.shape[-1] > 1 and expected.size:

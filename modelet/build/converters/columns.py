@@ -32,13 +32,13 @@ def columns_of(estimator: Any) -> Columns:
     """Read the columns of a fitted estimator.
 
     Raises:
-        ValueError: It is not fitted, or does not say how many columns it takes.
+        ValueError: It is not fitted, or selects columns in a way that skl2onnx does not know.
     """
     if _is_vectorizer(_head(estimator)):
         return Columns(None, ("string",), is_text=True)
     count = getattr(estimator, "n_features_in_", None)
     if count is None:
-        raise ValueError(f"{type(estimator).__name__} has no n_features_in_: it is not fitted")
+        raise ValueError(f"{type(estimator).__name__} is not fitted: return a fitted estimator")
     names = getattr(estimator, "feature_names_in_", None)
     known = None if names is None else tuple(str(name) for name in names)
     kinds = _kinds(estimator, count, known)
@@ -111,16 +111,16 @@ def _of_column_transformer(estimator: Any, count: int, names: Sequence[str] | No
 
 
 def _positions(selection: Any, count: int, names: Sequence[str] | None) -> list[int]:
-    """The positions of a fitted selection: a name, a number, a slice, a mask, or a list of these."""
+    """The positions of a fitted selection: names, numbers, or a slice of numbers.
+
+    Raises:
+        ValueError: It is of another form, which skl2onnx would misread.
+    """
     if isinstance(selection, slice) and not isinstance(selection.start or selection.stop, str):
         return list(range(count)[selection])
-    if isinstance(selection, slice):
-        known = list(names or ())
-        start = known.index(selection.start) if selection.start else 0
-        return list(range(start, known.index(selection.stop) + 1 if selection.stop else count))
-    items = [selection] if isinstance(selection, str | int) else list(selection)
-    if items and all(isinstance(item, bool | np.bool_) for item in items):
-        return [position for position, chosen in enumerate(items) if chosen]
+    items = [selection] if isinstance(selection, str | int) else selection
+    if isinstance(items, slice) or any(isinstance(item, bool | np.bool_) for item in items):
+        raise ValueError("columns are selected by a mask or by a slice of names: list their names")
     known = list(names or ())
     return [known.index(item) if isinstance(item, str) else range(count)[item] for item in items]
 

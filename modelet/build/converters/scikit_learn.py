@@ -1,28 +1,20 @@
 """A fitted scikit-learn estimator or pipeline: exported by skl2onnx, answered by its own methods."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
-import skl2onnx
-from skl2onnx.common import _container
-from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from modelet.build.arrays import to_array, to_tensor
-from modelet.build.converters.columns import Columns, Kind, columns_of, selects_columns
+from modelet.build.converters.columns import Columns, columns_of, selects_columns
+from modelet.build.converters.skl2onnx_graph import convert, join_columns, rename
 from modelet.errors import OwnerCodeFailed
 from modelet_runtime.tensor import Tensor
 
-# The newest that skl2onnx is tested with; it writes trees in version 3 of the machine learning domain.
-# Source: https://onnx.ai/sklearn-onnx/supported.html
-OPSETS = {"": 22, "ai.onnx.ml": 3}
-_TYPES = {"float": FloatTensorType, "int": Int64TensorType, "string": StringTensorType}
 _SINGLE_INPUTS = {"float": "features", "int": "features", "string": "text"}
 _BINARY = 2
 
@@ -45,32 +37,32 @@ class Estimator:
         Raises:
             OwnerCodeFailed: skl2onnx has no converter for a part of it.
         """
+        return self._exported
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Answer with the estimator's own `predict`, `predict_proba`, `transform`, ..."""
+        table = self._table(inputs)
+        outputs = self._exported.graph.output  # they say what the answers are cast to
+        methods = self._methods()[: len(outputs)]
+        return [_fit(_answer(method, table), value) for method, value in zip(methods, outputs, strict=True)]
+
+    @cached_property
+    def _exported(self) -> onnx.ModelProto:
         columns = self._columns
         if isinstance(getattr(self._estimator, "classes_", None), list):
             raise OwnerCodeFailed(f"{self._name} answers several targets", "make one model of each")
         kinds = set(columns.kinds)
         if selects_columns(self._estimator) or len(kinds) > 1:
             names = columns.names or [f"feature_{i}" for i in range(len(columns.kinds))]
-            model = self._convert(list(zip(names, columns.kinds, strict=True)), width=1)
-            model = _rename_inputs(model, names)
+            model = convert(self._estimator, list(zip(names, columns.kinds, strict=True)), width=1)
+            # skl2onnx makes identifiers of the columns' names.
+            made = [value.name for value in model.graph.input]
+            model = rename(model, dict(zip(made, names, strict=True)))
         else:
             [kind] = kinds
-            model = self._convert([(_SINGLE_INPUTS[kind], kind)], width=len(columns.kinds))
-            model = _join_columns(model, columns.names) if columns.names else model
+            model = convert(self._estimator, [(_SINGLE_INPUTS[kind], kind)], width=len(columns.kinds))
+            model = join_columns(model, columns.names) if columns.names else model
         return model if hasattr(self._estimator, "predict_proba") else self._with_true_scores(model)
-
-    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Answer with the estimator's own `predict`, `predict_proba`, `transform`, ..."""
-        table = self._table(inputs)
-        return [
-            _fit(_answer(method, table), value)
-            for method, value in zip(self._methods(), self._outputs, strict=False)
-        ]
-
-    @cached_property
-    def _outputs(self) -> Sequence[onnx.ValueInfoProto]:
-        """The outputs of the exported graph, which say what the answers are cast to."""
-        return list(self.export().graph.output)
 
     @property
     def _name(self) -> str:
@@ -81,29 +73,7 @@ class Estimator:
         try:
             return columns_of(self._estimator)
         except ValueError as error:
-            raise OwnerCodeFailed(str(error), "return a fitted estimator") from error
-
-    def _convert(self, inputs: Sequence[tuple[str, Kind]], width: int) -> onnx.ModelProto:
-        types = [(name, _TYPES[kind]([None, width])) for name, kind in inputs]
-        try:
-            with _plain_integers():
-                try:
-                    return self._converted(types, {"zipmap": False})
-                except NameError:  # the estimator has no ZipMap to leave out
-                    return self._converted(types, None)
-        except Exception as error:  # skl2onnx raises whatever its converters run into
-            raise OwnerCodeFailed(
-                f"skl2onnx cannot convert {self._name}: {_text(error)}",
-                "see https://onnx.ai/sklearn-onnx/supported.html for what it takes",
-            ) from error
-
-    def _converted(
-        self, types: Sequence[tuple[str, Any]], options: dict[str, bool] | None
-    ) -> onnx.ModelProto:
-        model: onnx.ModelProto = skl2onnx.convert_sklearn(
-            self._estimator, name="graph", initial_types=types, options=options, target_opset=OPSETS
-        )
-        return model
+            raise OwnerCodeFailed(str(error)) from error
 
     def _with_true_scores(self, model: onnx.ModelProto) -> onnx.ModelProto:
         """Mend what skl2onnx calls the probabilities of a classifier that has none.
@@ -118,17 +88,15 @@ class Estimator:
             model.graph.ClearField("output")
             model.graph.output.append(label)
         else:
-            _rename(model, {scores.name: "scores"})
+            rename(model, {scores.name: "scores"})
         return model
 
     def _methods(self) -> list[Callable[[Any], Any]]:
         """What computes each output, in skl2onnx's order of outputs."""
         estimator = self._estimator
         if is_classifier(estimator) or hasattr(estimator, "predict_proba"):
-            return [
-                estimator.predict,
-                getattr(estimator, "predict_proba", None) or estimator.decision_function,
-            ]
+            scores = "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
+            return [estimator.predict, getattr(estimator, scores)]
         if is_outlier_detector(estimator):
             return [estimator.predict, estimator.decision_function]
         if is_clusterer(estimator):
@@ -168,58 +136,3 @@ def _fit(answer: Any, value: onnx.ValueInfoProto) -> Tensor:
     if array.dtype.kind not in "OUST":
         array = array.astype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
     return to_tensor(value.name, array)
-
-
-def _rename_inputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Give the inputs their columns' names back, of which skl2onnx makes identifiers."""
-    return _rename(model, {value.name: name for value, name in zip(model.graph.input, names, strict=True)})
-
-
-def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    return model
-
-
-def _join_columns(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Put one input per column in front of a graph that takes them side by side."""
-    [joined] = model.graph.input
-    kind = joined.type.tensor_type.elem_type
-    columns = [onnx.helper.make_tensor_value_info(name, kind, [None, 1]) for name in names]
-    inner = f"{re.sub('[^a-z]', '', joined.name)}_joined"
-    for node in model.graph.node:
-        node.input[:] = [inner if name == joined.name else name for name in node.input]
-    model.graph.ClearField("input")
-    model.graph.input.extend(columns)
-    model.graph.node.insert(0, onnx.helper.make_node("Concat", list(names), [inner], axis=1))
-    return model
-
-
-@contextmanager
-def _plain_integers() -> Iterator[None]:
-    """Let skl2onnx 1.20 write histogram gradient boosting: protobuf 7 takes no booleans for integers."""
-    make_node = _container.make_node
-
-    def make_plain_node(*arguments: Any, **attributes: Any) -> onnx.NodeProto:
-        plain = {
-            key: [int(item) if isinstance(item, bool | np.bool_) else item for item in value]
-            if isinstance(value, list)
-            else value
-            for key, value in attributes.items()
-        }
-        node: onnx.NodeProto = make_node(*arguments, **plain)
-        return node
-
-    _container.make_node = make_plain_node
-    try:
-        yield
-    finally:
-        _container.make_node = make_node
-
-
-def _text(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]

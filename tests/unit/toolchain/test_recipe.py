@@ -1,0 +1,114 @@
+import re
+import tomllib
+from dataclasses import fields
+
+import pytest
+
+from modelet.errors import RecipeRefused
+from modelet.recipe import FILE_NAME, Recipe, Resources
+from modelet.recipe_template import render
+from modelet_runtime import manifest
+
+LEAST = {"model": {"name": "digit_image", "source": "model.onnx"}}
+
+
+def document(**sections):
+    return {**LEAST, **sections, "model": {**LEAST["model"], **sections.get("model", {})}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({}, "model.toml: model: missing key"),
+        ({"model": {"name": "digit_image"}}, "model.source: missing key"),
+        (document(model={"sauce": 1}), "model.sauce: unknown key"),
+        (document(modle={}), "modle: unknown key"),
+        (document(golden={"sample": "x"}), "golden.sample: unknown key"),
+        (document(resources={"memory_mb": 512}), "resources.memory_mb: unknown key"),
+        (
+            document(resources={"memory_mib": 64}),
+            "resources.memory_mib: should be greater than or equal to 128",
+        ),
+        (
+            document(resources={"memory_mib": "1 GB"}),
+            "resources.memory_mib: should be a valid integer, got '1 GB'",
+        ),
+        (document(model={"target": "tpu"}), "model.target: should be 'cpu' or 'gpu', got 'tpu'"),
+        (document(model={"labels": [1]}), "model.labels: expected a file's name or a list of names"),
+        (document(input={"steps": [{"name": "image"}, {"width": 8}]}), r"input.steps\[1\].name: missing key"),
+        (
+            document(resources={"provisioned_concurrency": 1}),
+            "resources: provisioned_concurrency and snap_start exclude each other",
+        ),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_file_and_key(wrong, message):
+    with pytest.raises(RecipeRefused, match=message):
+        Recipe.from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["Digit", "digit-image", "digit__image", "1digit", "digit_", "a" * 49, "../x", ""]
+)
+def test_a_name_that_cannot_be_a_route_is_refused(name):
+    with pytest.raises(RecipeRefused, match=r"model\.name: "):
+        Recipe.from_dict(document(model={"name": name}))
+
+
+def test_the_name_is_the_folders(tmp_path):
+    (tmp_path / FILE_NAME).write_text('[model]\nname = "other_name"\nsource = "model.onnx"\n')
+    with pytest.raises(
+        RecipeRefused, match=f"expected '{tmp_path.name}', the folder's name, got 'other_name'"
+    ):
+        Recipe.load(tmp_path)
+
+
+def test_a_missing_or_broken_file_is_refused(tmp_path):
+    with pytest.raises(RecipeRefused, match="is missing: make it with `modelet add`"):
+        Recipe.load(tmp_path)
+    (tmp_path / FILE_NAME).write_text("[model\n")
+    with pytest.raises(RecipeRefused, match=r"model\.toml: "):
+        Recipe.load(tmp_path)
+
+
+def test_steps_keep_their_parameters():
+    recipe = Recipe.from_dict(document(input={"steps": [{"name": "image", "width": 8, "fit": "crop"}]}))
+    assert recipe.input.steps[0].to_manifest() == manifest.Step("image", {"width": 8, "fit": "crop"})
+
+
+def test_the_canonical_form_knows_neither_comments_nor_order_nor_defaults():
+    one = '[model]\nsource = "m.onnx" # here\nname = "a_b"\n[golden]\nrtol = 0.001\n'
+    other = '[model]\nname = "a_b"\nsource = "m.onnx"\ntarget = "cpu"\n'
+    changed = other.replace("cpu", "gpu")
+    first, second, third = (
+        Recipe.from_dict(tomllib.loads(text)).canonical() for text in (one, other, changed)
+    )
+    assert first == second != third
+
+
+def test_resources_are_those_of_the_manifest():
+    """Written twice, because what ships does not import pydantic: keys and defaults must agree."""
+    assert set(Resources.model_fields) == {field.name for field in fields(manifest.Resources)}
+    assert Resources().to_manifest() == manifest.Resources()
+
+
+def test_the_template_is_a_recipe_that_explains_every_key():
+    text = render({"name": "digit_image", "source": "train.py:build", "target": "gpu"})
+    recipe = Recipe.from_dict(tomllib.loads(text))
+    assert recipe == Recipe.from_dict(document(model={"source": "train.py:build", "target": "gpu"}))
+    uncommented = "\n".join(
+        line.removeprefix("# ") for line in text.splitlines() if " = " in line or "[" in line
+    )
+    for section, model in Recipe.model_fields.items():
+        for key in model.annotation.model_fields:
+            assert key == "steps" or f"\n{key} = " in f"\n{uncommented}", f"{section}.{key}"
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_every_commented_key_of_the_template_may_be_uncommented():
+    text = render({"name": "digit_image", "source": "model.onnx"})
+    keys = [line for line in text.splitlines() if re.match(r"# \w+ = ", line)]
+    assert len(keys) > 15
+    for line in keys:
+        if not line.startswith("# name = "):
+            Recipe.from_dict(tomllib.loads(text.replace(line, line.removeprefix("# "))))

@@ -1,29 +1,34 @@
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
 from support import graphs
 from support.artifacts import write_version
-from support.containers import BASE_IMAGE, Built, Store, open_store
+from support.containers import BASE_IMAGE, CACHE, Built, Store, open_store
+from support.oci import Image
 
 from modelet import paths
 from modelet.packaging import builder, context
 from modelet.packaging.layer import Workshop
-from modelet.repository import Repository
+from modelet.repository import Repository, served_version
 from modelet_runtime.manifest import Resources, Step
 
 
 @pytest.fixture(scope="session")
-def workshop() -> Workshop:
-    """The project's own, which keeps layers between runs."""
-    return Workshop(paths.root())
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A copy of what ships, as it is now; its layers are kept between runs, apart from the project's."""
+    root = tmp_path_factory.mktemp("project")
+    for part in ("functions", "layers"):
+        shutil.copytree(
+            paths.root() / part, root / part, ignore=shutil.ignore_patterns(".build", "__pycache__")
+        )
+    return Workshop(root, CACHE / "build")
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Three models: two plain ones, and one that takes pictures and little memory."""
+    """The project's own models; two plain ones, and one that takes pictures and little memory."""
     root = tmp_path_factory.mktemp("models")
     write_version(root / "demo_sum/versions/1", graphs.add_and_scale(), "demo_sum")
     write_version(root / "demo_softmax/versions/1", graphs.softmax(), "demo_softmax")
@@ -44,6 +49,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         layers=("image",),
         resources=Resources(memory_mib=256),
     )
+    for model in Repository(paths.root() / paths.MODELS).models():
+        version = served_version(model)
+        assert version, f"run `modelet build {model.name}`"
+        (root / model.name / "versions").mkdir(parents=True)
+        (root / model.name / "versions" / str(version.number)).symlink_to(version.folder)
     return Repository(root)
 
 
@@ -60,7 +70,8 @@ def images(store: Store, repository: Repository, workshop: Workshop) -> dict[str
     assert podman, "run tests/container/setup.sh"
     built = {}
     for model in repository.models():
-        staged = context.stage(workshop, model.version(1))
+        (version,) = model.versions()
+        staged = context.stage(workshop, version)
         built[model.name] = Built(f"localhost/modelet/{model.name}:1", staged)
         with pytest.MonkeyPatch.context() as environment:
             for variable, value in store.environment.items():
@@ -70,5 +81,6 @@ def images(store: Store, repository: Repository, workshop: Workshop) -> dict[str
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def opened(store: Store, images: dict[str, Built]) -> dict[str, Image]:
+    """What is in the images."""
+    return {name: store.image(built.name) for name, built in images.items()}

@@ -5,6 +5,7 @@ import json
 import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
@@ -20,6 +21,7 @@ Request = tuple[str, str, dict[str, str], bytes]
 
 TRACE_ID = "Root=1-5759e988-bd862e3fe1be46a994272793"
 JSON = {"content-type": "application/json"}
+OCTETS = {"content-type": "application/octet-stream"}
 
 
 def picture(form: str) -> bytes:
@@ -58,6 +60,12 @@ def binary(**inputs: list[float]) -> tuple[dict[str, str], bytes]:
 
 
 REQUESTS: dict[str, dict[str, Request]] = {
+    "file_type": {
+        path.name: ("POST", "/models/file_type/predict", OCTETS, path.read_bytes())
+        for path in sorted(Path(__file__).parent.iterdir())
+        if path.is_file()
+    }
+    | {"empty": ("POST", "/models/file_type/predict", OCTETS, b"")},
     "demo_sum": {
         "metadata": ("GET", "/v2/models/demo_sum", {}, b""),
         "json": ("POST", "/v2/models/demo_sum/infer", JSON, v2(a=[1.5, 2], b=[3, -4])),

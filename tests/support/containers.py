@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelet.packaging.context import Context
 from support.oci import Image
 from support.rie import rie_binary
 
-from modelet.packaging.context import Context
-
 BASE_IMAGE = "localhost/base"
-_CACHE = Path(__file__).parents[2] / ".cache" / "containers"
+CACHE = Path(__file__).parents[2] / ".cache" / "containers"
 _START_TIMEOUT_S = 60
 # Neither root nor anyone an image knows, as in Lambda.
 _USER = "993:990"
@@ -74,19 +73,22 @@ class Store:
 def open_store() -> Iterator[Store]:
     """A store that holds the base image alone; at the end it is gone."""
     assert os.geteuid() == 0, "containers with limits and without a daemon need root"
-    (_CACHE / "stores").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=_CACHE / "stores"))
+    (CACHE / "stores").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=CACHE / "stores"))
+    # Podman takes no path above 50 characters here, and says so only to the program that waits for the end.
+    state = Path(tempfile.mkdtemp(prefix="modelet-", dir="/run"))
     (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{state}"\n'
     )
     store = Store(folder)
     try:
-        store.run("buildah", "build", "--timestamp", _EPOCH_S, "--tag", BASE_IMAGE, str(_CACHE / "trixie"))
+        store.run("buildah", "build", "--timestamp", _EPOCH_S, "--tag", BASE_IMAGE, str(CACHE / "trixie"))
         yield store
     finally:
-        for mount in (folder / "graph" / "overlay", folder / "run" / "overlay"):
+        for mount in (folder / "graph" / "overlay", state / "overlay"):
             subprocess.run(["umount", "--lazy", mount], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(folder)
+        shutil.rmtree(state)
 
 
 def confined(*options: str, memory_mib: int = 1769) -> tuple[str, ...]:

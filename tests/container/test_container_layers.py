@@ -1,0 +1,104 @@
+"""Which bytes the images share, and that building them again makes no others."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.containers import BASE_IMAGE, Built, Store, open_store
+from support.oci import CHUNK_BYTES, Image
+
+from modelet.packaging import builder, context
+from modelet.packaging.archive import EPOCH_S
+from modelet.packaging.layer import Workshop
+from modelet.repository import Repository
+
+MIB = 1024 * 1024
+# The layers of an image, lowest first.
+BASE, RUNTIME, OPTION, FUNCTIONS, MODEL = range(5)
+
+
+def digests(image: Image) -> list[str]:
+    return [layer.digest for layer in image.layers]
+
+
+class TestSharing:
+    def test_plain_models_share_every_layer_but_the_last(self, opened: dict[str, Image]) -> None:
+        first, second = (digests(opened[name]) for name in ("file_type", "demo_sum"))
+
+        assert len(first) == len(second) == MODEL + 1
+        assert first[:MODEL] == second[:MODEL]
+        assert first[MODEL] != second[MODEL]
+
+    def test_an_option_layer_is_the_only_other_difference(self, opened: dict[str, Image]) -> None:
+        plain, picture = (digests(opened[name]) for name in ("demo_sum", "demo_picture"))
+
+        assert [a == b for a, b in zip(plain, picture, strict=True)] == [True, True, False, True, False]
+
+    def test_a_model_has_as_many_bytes_of_its_own_as_its_files(self, opened: dict[str, Image]) -> None:
+        image, other = opened["file_type"], opened["demo_sum"]
+        shared = {layer.digest for layer in other.layers}
+
+        unique = sum(layer.path.stat().st_size for layer in image.layers if layer.digest not in shared)
+
+        assert unique <= image.layers[MODEL].content_bytes + MIB
+
+    def test_and_so_have_the_chunks_of_the_flattened_file_system(self, opened: dict[str, Image]) -> None:
+        image, other = opened["file_type"], opened["demo_sum"]
+
+        unique = image.chunks() - other.chunks()
+
+        assert len(unique) * CHUNK_BYTES <= image.layers[MODEL].content_bytes + MIB
+
+
+class TestReproducibility:
+    @pytest.mark.parametrize("tool", ["podman", "buildah"])
+    def test_another_machine_builds_the_same_image(
+        self,
+        images: dict[str, Built],
+        opened: dict[str, Image],
+        repository: Repository,
+        workshop: Workshop,
+        tmp_path: Path,
+        tool: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Another folder, file times, umask and store; the same bytes down to the configuration."""
+        elsewhere = shutil.copytree(workshop.root / "functions", tmp_path / "functions").parent
+        shutil.copytree(
+            workshop.root / "layers", tmp_path / "layers", ignore=shutil.ignore_patterns(".build")
+        )
+        previous = os.umask(0o077)
+        try:
+            other = Workshop(elsewhere)
+            staged = context.stage(other, repository.model("demo_picture").version(1))
+            with open_store() as store:
+                for variable, value in store.environment.items():
+                    monkeypatch.setenv(variable, value)
+                path = shutil.which(tool)
+                assert path
+                builder.build(staged, "localhost/again:1", path, BASE_IMAGE)
+                again = store.image("localhost/again:1")
+        finally:
+            os.umask(previous)
+
+        assert digests(again) == digests(opened["demo_picture"])
+        assert again.digest == opened["demo_picture"].digest
+
+    def test_a_build_without_any_option_of_ours_makes_the_same_layers(
+        self, store: Store, images: dict[str, Built], opened: dict[str, Image], tmp_path: Path
+    ) -> None:
+        """As `cdk deploy` builds: from a copy, with a tag and a platform and nothing else that matters."""
+        copied = shutil.copytree(
+            images["demo_sum"].context.folder, tmp_path / "asset", copy_function=shutil.copyfile
+        )
+        options = ("--no-cache", "--platform=linux/amd64", f"--build-arg=BASE_IMAGE={BASE_IMAGE}")
+        store.run("podman", "build", *options, "--tag=localhost/asset:1", str(copied))
+
+        assert digests(store.image("localhost/asset:1")) == digests(opened["demo_sum"])
+
+    def test_every_file_is_roots_readable_by_all_and_of_one_time(self, opened: dict[str, Image]) -> None:
+        for layer in opened["demo_picture"].layers[RUNTIME:]:
+            for member in layer.members:
+                assert (member.uid, member.gid, member.mtime) == (0, 0, EPOCH_S), member.name
+                assert member.mode & 0o7777 == (0o755 if member.isdir() else 0o644), member.name

@@ -1,6 +1,7 @@
 """The models to deploy, read from their manifests and the build contexts made of them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from infra.settings import StageSettings
 from modelet_runtime.manifest import Manifest
 
 GOLDEN = "golden.json"
+PASSPORT = "passport.json"
 BUILD = "modelet build && modelet image --context --all"
 
 
@@ -87,10 +89,24 @@ def _version(folder: Path, number: int, contexts: Path) -> ModelVersion:
     manifest = Manifest.load(version)
     check_limits(manifest)
     context = contexts / f"{manifest.name}-{manifest.version}-{manifest.resources.architecture}"
-    for path in (context / "Dockerfile", version / GOLDEN):
+    for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT):
         if not path.is_file():
             raise NotBuilt(f"{path} is missing: make it with `{BUILD}`")
+    check_passport(manifest, json.loads((version / PASSPORT).read_bytes()))
     return ModelVersion(manifest, context, version / GOLDEN)
+
+
+def check_passport(manifest: Manifest, passport: Mapping[str, object]) -> None:
+    """Refuse a version that was not proven.
+
+    Raises:
+        ModelRefused: Its passport says that it failed.
+    """
+    if not passport.get("passed"):
+        raise ModelRefused(
+            f"{manifest.name}@{manifest.version}: its passport says that it did not pass: see"
+            f" `modelet show {manifest.name}@{manifest.version}`"
+        )
 
 
 def check_limits(manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """Settings and manifests that AWS would refuse are refused before anything is deployed, and say why."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -84,6 +85,14 @@ class TestFleet:
         make_checkout(tmp_path, [demo("a_a")])
         (Sources(tmp_path).contexts / "a_a-1-x86_64" / "Dockerfile").unlink()
         with pytest.raises(NotBuilt, match="Dockerfile is missing: make it with `modelet build"):
+            self.read(tmp_path)
+
+    @pytest.mark.parametrize("passport", [{"passed": False}, {}])
+    def test_a_version_that_was_not_proven(self, tmp_path, passport: dict[str, object]):
+        make_checkout(tmp_path, [demo("a_a")])
+        path = Sources(tmp_path).models / "a_a" / "versions" / "1" / "passport.json"
+        path.write_text(json.dumps(passport))
+        with pytest.raises(ModelRefused, match="a_a@1: its passport says that it did not pass"):
             self.read(tmp_path)
 
     def test_versions_to_pin(self, tmp_path):

@@ -50,9 +50,9 @@ def build(context: Context, tag: str, tool: str, base_image: str | None = None) 
     Raises:
         BuildFailed: The tool says no; its own output has been shown.
     """
-    done = subprocess.run(
-        command(context, tag, tool, base_image), env={**os.environ, **_ENVIRONMENT}, check=False
-    )
+    environment = {**os.environ, **_ENVIRONMENT}
+    # What the tool tells is about the way there, so it goes to standard error.
+    done = subprocess.run(command(context, tag, tool, base_image), env=environment, stdout=2, check=False)
     if done.returncode:
         raise BuildFailed(f"{os.path.basename(tool)} could not build {tag} (exit code {done.returncode})")
 

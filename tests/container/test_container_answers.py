@@ -66,6 +66,15 @@ REQUESTS: dict[str, dict[str, Request]] = {
         if path.is_file()
     }
     | {"empty": ("POST", "/models/file_type/predict", OCTETS, b"")},
+    "digit_image": {
+        form: (
+            "POST",
+            "/models/digit_image/predict",
+            {"content-type": f"image/{form.lower()}"},
+            picture(form),
+        )
+        for form in ("PNG", "JPEG")
+    },
     "demo_sum": {
         "metadata": ("GET", "/v2/models/demo_sum", {}, b""),
         "json": ("POST", "/v2/models/demo_sum/infer", JSON, v2(a=[1.5, 2], b=[3, -4])),

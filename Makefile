@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-infra run test test-infra test-containers soak check fix bench synth images lock docs clean
+.PHONY: help install install-infra install-kserve run test test-infra test-containers test-clients soak check fix bench synth images lock docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,6 +27,15 @@ install-infra: .venv/.installed-infra
 	@$(PIP) install --require-hashes -r requirements/infra.lock
 	@touch $@
 
+install-kserve: .cache/kserve/.installed
+
+# KServe's client needs another protobuf than the toolchain.
+.cache/kserve/.installed: requirements/kserve.lock
+	@echo "Installing KServe's client into .cache/kserve"
+	@$(PYTHON) -m venv .cache/kserve
+	@.cache/kserve/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 run: install  ## Build what is missing and serve everything on http://127.0.0.1:$(PORT)
 	@$(BIN)/modelet build
 	@exec $(BIN)/modelet serve --port $(PORT)
@@ -38,14 +47,22 @@ test: install  ## Unit and functional tests: no AWS, Docker or GPU
 test-infra: install-infra  ## Tests of the CDK app
 	@$(BIN)/python -m pytest tests/infra
 
+test-containers: install  ## Images under the emulator in containers as tight as Lambda's (root on Debian)
+	@sh tests/container/setup.sh
+	@$(BIN)/python -m pytest tests/container
+
+test-clients: install install-kserve  ## KServe's own client against the service
+	@KSERVE_PYTHON=.cache/kserve/bin/python $(BIN)/python -m pytest tests/e2e/test_kserve.py
+
 soak: install  ## 16 clients for 60 seconds: no failure, no growth in memory
 	@$(BIN)/modelet build
 	@$(BIN)/python -m pytest tests/e2e/soak.py
 
-check: install  ## Lint, types, import directions, generated docs; changes nothing
+check: install-infra  ## Lint, types and import directions; changes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy -p infra -p smoke -p authorizer
 	@$(BIN)/lint-imports --no-cache
 
 fix: install  ## Format and mend what ruff can
@@ -55,6 +72,18 @@ fix: install  ## Format and mend what ruff can
 bench: install  ## Ratios against peers, measured in one run
 	@$(BIN)/modelet build
 	@$(BIN)/modelet bench
+
+synth: install-infra  ## Synthesise the CDK app, without an account, Docker or Node on the machine
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/modelet build
+	@$(BIN)/modelet image --context --all
+	@$(BIN)/python -m infra.app
+
+images: install  ## Build every model's image with the docker, podman, buildah or finch that is there
+	@$(BIN)/modelet build
+	@$(BIN)/modelet image --all
+
+docs: install  ## Generate docs/cli.md anew
+	@$(BIN)/python -m modelet.cli.reference > docs/cli.md
 
 lock:  ## Pin and hash the dependencies anew
 	@$(PIP) install --quiet uv

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelet.bench.emulator import emulator_binary
 from modelet.packaging.context import Context
 from support.oci import Image
-from support.rie import rie_binary
 
 BASE_IMAGE = "localhost/base"
 CACHE = Path(__file__).parents[2] / ".cache" / "containers"
@@ -135,7 +135,7 @@ def emulated(
 ) -> Iterator[Function]:
     """Run an image as Lambda would, at its own entry point."""
     entry_point = store.config(image)["Entrypoint"]
-    binary, front, back = rie_binary(), free_port(), free_port()
+    binary, front, back = emulator_binary(), free_port(), free_port()
     emulator = (
         *("--runtime-interface-emulator-address", f"127.0.0.1:{front}"),
         *("--runtime-api-address", f"127.0.0.1:{back}"),

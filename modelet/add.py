@@ -74,9 +74,9 @@ def add(repository: Repository, name: str, source: str, target: Literal["cpu", "
 def _own(source: Path, folder: Path, added: Added) -> str:
     """The source as a path of the folder, copied there if it lies elsewhere."""
     file, separator, function = str(source).partition(":")
-    if (folder / file).is_file():
-        return str(source)
     path = Path(file)
+    if not path.is_absolute() and (folder / path).is_file():
+        return str(source)
     if not path.is_file():
         raise SourceRefused(f"there is no file {file}", "name a file, or pkg:<package>/<path>")
     if path.resolve().is_relative_to(folder.resolve()):

@@ -115,11 +115,10 @@ def _extras() -> Iterator[Finding]:
 
 def _builder(environ: Mapping[str, str], which: Which) -> Finding:
     named = environ.get("CDK_DOCKER")
-    found = [path for tool in ((named,) if named else _BUILDERS) if (path := which(tool))]
+    found = [tool for tool in ((named,) if named else _BUILDERS) if which(tool)]
     remedy = "" if found else "install docker, podman, buildah or finch"
-    return Finding(
-        "container builder", "ok" if found else "optional", ", ".join(found), "modelet image", remedy
-    )
+    state: State = "ok" if found else "optional"
+    return Finding("container builder", state, ", ".join(found), "modelet image", remedy)
 
 
 def _program(name: str, which: Which, purpose: str, remedy: str) -> Finding:

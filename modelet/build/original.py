@@ -1,11 +1,12 @@
 """The model as it was before the build: what every artifact is compared with."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
-import onnx
+from typing import TYPE_CHECKING, Protocol
 
 from modelet_runtime.tensor import Tensor
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class Original(Protocol):
@@ -17,7 +18,7 @@ class Original(Protocol):
 
     kind: str
 
-    def export(self) -> onnx.ModelProto:
+    def export(self) -> "onnx.ModelProto":
         """Convert to ONNX; the graph is not checked yet."""
         ...
 

@@ -50,7 +50,15 @@ class OwnerProcess:
         self._folder = folder
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._socket, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-B", "-m", "modelet.build.owner_process", str(theirs.fileno())]
+        command = [
+            sys.executable,
+            "-P",
+            "-B",
+            "-u",
+            "-m",
+            "modelet.build.owner_process",
+            str(theirs.fileno()),
+        ]
         with theirs:
             self._process = subprocess.Popen(
                 command,
@@ -117,9 +125,8 @@ class OwnerProcess:
         except (EOFError, OSError) as error:
             code = self._process.wait()
             where = question.get("function", self._folder.name)
-            raise OwnerCodeFailed(
-                f"{where} ended its process with code {code}", self._last_lines()
-            ) from error
+            reason = f"{where} ended its process with code {code}"
+            raise OwnerCodeFailed(reason, output=self._last_lines()) from error
         if "module" in answer and (extra := missing(answer["module"])):
             raise extra
         if "error" in answer:

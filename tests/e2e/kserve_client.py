@@ -11,7 +11,8 @@ async def main(url: str, rows: list[list[float]]) -> dict[str, object]:
     v2 = InferenceRESTClient(RESTConfig(protocol="v2"))
     v1 = InferenceRESTClient(RESTConfig(protocol="v1"))
     tensor = InferInput("logits", [len(rows), len(rows[0])], "FP32", data=rows)
-    answer = await v2.infer(url, InferRequest(model_name="demo_softmax", infer_inputs=[tensor]), "demo_softmax")
+    request = InferRequest(model_name="demo_softmax", infer_inputs=[tensor])
+    answer = await v2.infer(url, request, "demo_softmax")
     predictions = await v1.infer(url, {"instances": rows}, model_name="demo_softmax")
     return {
         "live": await v2.is_server_live(url),

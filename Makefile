@@ -85,12 +85,16 @@ images: install  ## Build every model's image with the docker, podman, buildah o
 docs: install  ## Generate docs/cli.md anew
 	@$(BIN)/python -m modelet.cli.reference > docs/cli.md
 
-lock:  ## Pin and hash the dependencies anew
+EXTRAS := --extra sklearn --extra examples --extra dev
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+lock: install  ## Pin and hash the dependencies anew
 	@$(PIP) install --quiet uv
-	@for set in "dev --extra sklearn --extra examples --extra dev" "infra --extra sklearn --extra examples --extra dev --extra infra"; do \
-	  set -- $$set; name=$$1; shift; \
-	  $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
-	    --no-annotate --custom-compile-command "make lock" "$$@" --output-file requirements/$$name.lock pyproject.toml; \
+	@$(COMPILE) $(EXTRAS) --output-file requirements/dev.lock pyproject.toml
+	@$(COMPILE) $(EXTRAS) --extra infra --output-file requirements/infra.lock pyproject.toml
+	@for peer in kserve mlserver; do \
+	  $(COMPILE) --output-file requirements/$$peer.lock requirements/$$peer.in; \
 	done
 
 clean:  ## Remove .venv, caches and built binaries

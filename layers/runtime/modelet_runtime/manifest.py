@@ -140,7 +140,7 @@ class Manifest:
         graph: Facts read from the graph.
         resources: What the function gets.
         layers: Option layers the steps need, such as `image`.
-        files: Digest per file of the version folder, `manifest.json` excepted.
+        files: Digest per file of the version folder; `manifest.json` and `passport.json` have none.
         tools: Version per tool that took part in the build.
         format: The manifest's own version.
     """

@@ -146,7 +146,16 @@ class TestVersion:
 
 
 class TestReproducible:
-    def test_training_and_building_twice_gives_the_same_bytes(self, trained, tmp_path):
+    def test_training_and_building_twice_gives_the_same_bytes(self, trained, tmp_path, monkeypatch):
+        """However the machine is set up: another kernel or thread count alone gives other weights."""
+        settings = {
+            "OPENBLAS_CORETYPE": "Nehalem",
+            "OMP_NUM_THREADS": "2",
+            "PYTHONHASHSEED": "7",
+            "TZ": "Asia/Tokyo",
+        }
+        for name, setting in settings.items():
+            monkeypatch.setenv(name, setting)
         again = ModelFolder(shutil.copytree(trained.path, tmp_path / "iris_species"))
         shutil.rmtree(again.path / "versions")
         build(again)

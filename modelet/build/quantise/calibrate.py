@@ -5,18 +5,19 @@ Ranges are rounded outwards to eleven significant bits, so that the last bits of
 between CPUs, do not reach the artifact.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from modelet.build.quantise.engine import Array, Binding, Feed
+from modelet.build.quantise.engine import Binding, Feed
 from modelet.build.quantise.graph import copy
 from modelet.build.quantise.thresholds import entropy, percentile
 
+Values = npt.NDArray[np.float32]
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
 
@@ -34,11 +35,13 @@ class Histogram:
         low: Its smallest value.
         high: Its largest.
         counts: Values per bin, from `low` to `high`.
+        mean: Its mean per channel, which is the second axis; None if their number varies.
     """
 
     low: float
     high: float
     counts: npt.NDArray[np.int64]
+    mean: npt.NDArray[np.float64] | None = None
 
     def range(self, method: Method, percent: float) -> tuple[float, float]:
         """The values worth telling apart; those outside are cut off.
@@ -70,14 +73,11 @@ def observe(model: onnx.ModelProto, tensors: Sequence[str], feeds: Sequence[Feed
         feeds: The calibration samples.
     """
     session = Binding(_exposing(model, tensors), "all")
-    extremes: dict[str, tuple[float, float]] = {}
+    surveys: dict[str, _Survey] = {}
     for feed in feeds:
         for name, values in _values(session, tensors, feed):
-            low, high = extremes.get(name, (np.inf, -np.inf))
-            extremes[name] = min(low, float(values.min())), max(high, float(values.max()))
-    found = {
-        name: Histogram(low, high, np.zeros(BINS, np.int64)) for name, (low, high) in sorted(extremes.items())
-    }
+            surveys.setdefault(name, _Survey()).add(values)
+    found = {name: survey.to_histogram() for name, survey in sorted(surveys.items())}
     for feed in feeds:
         for name, values in _values(session, tensors, feed):
             _count(found[name], values)
@@ -89,6 +89,31 @@ def ranges(histograms: Histograms, method: Method, percent: float = 99.99) -> di
     return {name: histogram.range(method, percent) for name, histogram in histograms.items()}
 
 
+def means(histograms: Histograms) -> dict[str, npt.NDArray[np.float64]]:
+    """The mean per channel of every activation that has one."""
+    return {name: histogram.mean for name, histogram in histograms.items() if histogram.mean is not None}
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What the first pass finds out about one activation."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    totals: list[npt.NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, values: Values) -> None:
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
+        axes = tuple(axis for axis in range(values.ndim) if axis != 1)
+        self.totals.append(values.mean(axis=axes, dtype=np.float64).reshape(-1))
+
+    def to_histogram(self) -> Histogram:
+        same = len({total.shape for total in self.totals}) == 1
+        mean = np.mean(self.totals, axis=0) if same else None
+        return Histogram(self.low, self.high, np.zeros(BINS, np.int64), mean)
+
+
 def _exposing(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
     """The graph with these activations as its only outputs."""
     exposed = copy(model)
@@ -98,25 +123,23 @@ def _exposing(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto
     return exposed
 
 
-def _values(
-    session: Binding, tensors: Sequence[str], feed: Feed
-) -> list[tuple[str, npt.NDArray[np.floating]]]:
-    """The finite values of each activation in one run; those without any are left out."""
-    outputs: Mapping[str, Array] = {**feed, **session.run(feed)} if session.types else feed
-    values = []
+def _values(session: Binding, tensors: Sequence[str], feed: Feed) -> Iterator[tuple[str, Values]]:
+    """The activations of one run; empty ones are left out, and so is what is not finite."""
+    outputs = {**feed, **session.run(feed)}
     for name in tensors:
-        flat = np.asarray(outputs[name], dtype=np.float32).reshape(-1)
-        finite = flat[np.isfinite(flat)]
-        if finite.size:
-            values.append((name, finite))
-    return values
+        values = np.asarray(outputs[name], dtype=np.float32)
+        if not np.isfinite(values).all():
+            values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        if values.size:
+            yield name, values
 
 
-def _count(histogram: Histogram, values: npt.NDArray[np.floating]) -> None:
+def _count(histogram: Histogram, values: Values) -> None:
     width = histogram.high - histogram.low
     if width <= 0:
         return
-    thinned = values[:: -(-values.size // _MOST_VALUES)]
+    flat = values.reshape(-1)
+    thinned = flat[:: -(-flat.size // _MOST_VALUES)]
     bins = ((thinned - histogram.low) * (BINS / width)).astype(np.int64)
     histogram.counts += np.bincount(np.clip(bins, 0, BINS - 1), minlength=BINS)
 

@@ -9,28 +9,33 @@ from onnxruntime.quantization.quant_utils import QuantizationMode
 
 from modelet.build.quantise.engine import quiet
 from modelet.build.quantise.gemm import split_gemms
-from modelet.build.quantise.graph import copy
+from modelet.build.quantise.graph import GraphIndex, copy
+from modelet.build.quantise.overrides import weight_overrides
+from modelet.build.quantise.saturation import Guard
 
 _OPERATORS = ["Conv", "LSTM", "MatMul"]
+_ONE_SCALE = frozenset({"Conv"})  # ConvInteger
 
 
 def quantise_dynamic(
-    model: onnx.ModelProto, nodes: Collection[str], seven_bit: bool = False
+    model: onnx.ModelProto, nodes: Collection[str], guard: Guard = "pairs"
 ) -> onnx.ModelProto:
     """Quantise with ONNX Runtime's own quantiser.
 
     Args:
         model: A prepared graph.
         nodes: Names of the nodes to quantise, as `targets.dynamic` gives them.
-        seven_bit: Whether weights keep 7 bits, with which no x86 CPU saturates.
+        guard: How weights are kept from saturating.
     """
     if not nodes:
         return copy(model)
+    split = split_gemms(model)
+    guarded = weight_overrides(GraphIndex(split), nodes, _ONE_SCALE) if guard == "pairs" else {}
     with quiet():
         quantiser = ONNXQuantizer(
-            split_gemms(model),
+            split,
             True,  # per channel
-            seven_bit,
+            guard == "7bit",
             QuantizationMode.IntegerOps,
             False,  # not static
             QuantType.QInt8,
@@ -39,7 +44,7 @@ def quantise_dynamic(
             sorted(nodes),
             [],
             _OPERATORS,
-            {"MatMulConstBOnly": True},
+            {"MatMulConstBOnly": True, "TensorQuantOverrides": guarded},
         )
         quantiser.quantize_model()
     quantised: onnx.ModelProto = quantiser.model.model

@@ -12,6 +12,8 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from modelet.build.quantise.calibrate import Ranges
 from modelet.build.quantise.engine import quiet
 from modelet.build.quantise.graph import GraphIndex, copy, drop_unused_initializers
+from modelet.build.quantise.overrides import weight_overrides
+from modelet.build.quantise.saturation import Guard
 
 Architecture = Literal["x86_64", "arm64"]
 
@@ -33,7 +35,7 @@ def quantise_static(
     nodes: Collection[str],
     ranges: Ranges,
     architecture: Architecture = "x86_64",
-    seven_bit: bool = False,
+    guard: Guard = "pairs",
 ) -> onnx.ModelProto:
     """Quantise with ONNX Runtime's own quantiser, weights per channel.
 
@@ -42,25 +44,26 @@ def quantise_static(
         nodes: Names of the nodes to quantise, as `targets.static` gives them.
         ranges: The range of every activation they touch.
         architecture: What the function runs on.
-        seven_bit: Whether weights keep 7 bits, with which no x86 CPU saturates.
+        guard: How weights are kept from saturating.
     """
     if not nodes:
         return copy(model)
     needed = activations(model, nodes)
     bounds = {name: tuple(np.array(bound, np.float32) for bound in ranges[name]) for name in needed}
     chosen = set(nodes)
+    guarded = weight_overrides(GraphIndex(model), nodes) if guard == "pairs" else {}
     with quiet():
         quantiser = QDQQuantizer(
             copy(model),
             True,  # per channel
-            seven_bit,
+            guard == "7bit",
             QuantType.QInt8,
             _ACTIVATIONS[architecture],
             TensorsData(CalibrationMethod.MinMax, bounds),
             sorted(chosen),
             [],
             sorted({node.op_type for node in model.graph.node if node.name in chosen}),
-            {"ForceQuantizeNoInputCheck": True},
+            {"ForceQuantizeNoInputCheck": True, "TensorQuantOverrides": guarded},
         )
         quantised: onnx.ModelProto = quantiser.quantize_model()
     _keep_float_outputs(quantised, chosen)

@@ -35,9 +35,10 @@ def test_a_deadline_passes() -> None:
     deadlines.remove(task)
 
 
-def test_an_earlier_deadline_comes_first() -> None:
+@pytest.mark.parametrize("late_s", [PATIENCE_S, 1e300, math.inf, math.nan])
+def test_an_earlier_deadline_comes_first(late_s: float) -> None:
     deadlines, late, early = Deadlines(), Task(), Task()
-    deadlines.add(late, math.inf)
+    deadlines.add(late, late_s)
     deadlines.add(early, 0.001)
     assert early.expired.wait(PATIENCE_S)
     assert not late.expired.is_set()

@@ -178,7 +178,7 @@ def test_refuses_what_cannot_be_served(
         ("empty.ort", b"", "empty.ort: Cannot memory-map an empty file"),
         ("zeros.ort", bytes(100), "zeros.ort: ORT model verification failed."),
         ("text.onnx", b"hello", "text.onnx: Load model from text.onnx failed:Protobuf parsing failed."),
-        ("empty.onnx", b"", "empty.onnx: .*No graph was found in the protobuf."),
+        ("empty.onnx", b"", "empty.onnx: Load model from empty.onnx failed:"),
     ],
 )
 def test_refuses_a_broken_file(name: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Deadlines:
 
     def add(self, task: Expirable, timeout_s: float) -> None:
         """Have `task` expired in `timeout_s`, unless it is removed before."""
-        expiry = monotonic() + min(timeout_s, _LONGEST_S)
+        expiry = monotonic() + min(_LONGEST_S, timeout_s)
         with self._lock:
             self._expiries[task] = expiry
             if self._thread is None:

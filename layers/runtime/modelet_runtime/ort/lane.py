@@ -10,8 +10,11 @@ from modelet_runtime.ort.engine import Engine
 from modelet_runtime.ort.inputs import to_value
 from modelet_runtime.ort.memory import Names, OwnedValue
 from modelet_runtime.ort.outputs import from_value
-from modelet_runtime.ort.replay import Key, Replay, is_replayable, key_of
+from modelet_runtime.ort.replay import Replay, is_replayable
 from modelet_runtime.tensor import Datatype, Tensor
+
+# How many combinations of shapes are remembered; the oldest is forgotten first.
+_MOST_REPLAYS = 8
 
 _deadlines = Deadlines()
 
@@ -24,11 +27,15 @@ class Selection:
         self.names = Names([name for name, _ in specs])
 
 
+# The outputs asked for, and each input's shape and datatype.
+Key = tuple[Selection, tuple[tuple[tuple[int, ...], int], ...]]
+
+
 class Lane:
     """Runs a session; for one thread at a time.
 
-    Shapes that come twice in a row are replayed. If a replay fails although the run itself goes well,
-    the graph cannot be replayed (its outputs' shapes may depend on values), and is not any more.
+    Shapes that come again are replayed. If a replay fails although the run itself goes well, the graph
+    cannot be replayed (its outputs' shapes may depend on values), and is not any more.
     """
 
     def __init__(self, engine: Engine, session: int, input_names: Names) -> None:
@@ -37,8 +44,7 @@ class Lane:
         self._input_names = input_names
         self._run_options: int | None = None
         self._expired = False
-        self._last: tuple[Selection, Key] | None = None
-        self._replay: Replay | None = None
+        self._replays: dict[Key, Replay | None] = {}
         self._may_replay = True
 
     def run(self, inputs: Sequence[Tensor], selection: Selection, timeout_s: float | None) -> list[Tensor]:
@@ -70,29 +76,36 @@ class Lane:
 
     def release(self) -> None:
         """Release what the lane holds; it cannot run afterwards."""
-        self._replay = None
+        self._replays.clear()
         if self._run_options is not None:
             self._engine.api.ReleaseRunOptions(self._run_options)
 
     def _run(self, inputs: Sequence[Tensor], selection: Selection, options: int | None) -> list[Tensor]:
-        call = selection, key_of(inputs)
-        if call != self._last:
-            self._last, self._replay = call, None
-            return self._run_once(inputs, selection, options)
-        if self._replay is not None:
+        key = selection, tuple([(tensor.shape, tensor.datatype.onnx_type) for tensor in inputs])
+        replay = self._replays.get(key)
+        if replay is not None:
             try:
-                return self._replay.run(inputs, options)
+                return replay.run(inputs, options)
             except OrtFailure:
-                self._replay = None
                 outputs = self._run_once(inputs, selection, options)
+                self._replays.clear()
                 self._may_replay = False
                 return outputs
         outputs = self._run_once(inputs, selection, options)
         if self._may_replay and is_replayable(inputs) and is_replayable(outputs):
-            self._replay = Replay(
+            self._learn(key, inputs, outputs)
+        return outputs
+
+    def _learn(self, key: Key, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        if key in self._replays:
+            selection, _ = key
+            self._replays[key] = Replay(
                 self._engine, self._session, self._input_names, selection.names, inputs, outputs
             )
-        return outputs
+            return
+        if len(self._replays) == _MOST_REPLAYS:
+            del self._replays[next(iter(self._replays))]
+        self._replays[key] = None
 
     def _run_once(self, inputs: Sequence[Tensor], selection: Selection, options: int | None) -> list[Tensor]:
         given = [to_value(self._engine, tensor) for tensor in inputs]

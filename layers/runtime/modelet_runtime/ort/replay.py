@@ -7,17 +7,10 @@ from os import urandom
 from modelet_runtime.ort.api import FAIL, OrtFailure
 from modelet_runtime.ort.engine import Engine
 from modelet_runtime.ort.memory import Names, OwnedValue, aligned, borrow
-from modelet_runtime.tensor import Datatype, Tensor
+from modelet_runtime.tensor import Tensor
 
 # Copying this much takes about as long as making and releasing an OrtValue.
 _MOST_BYTES = 16_384
-
-Key = list[tuple[tuple[int, ...], Datatype]]
-
-
-def key_of(inputs: Sequence[Tensor]) -> Key:
-    """What two runs have in common if one can be replayed as the other."""
-    return [(tensor.shape, tensor.datatype) for tensor in inputs]
 
 
 def is_replayable(tensors: Sequence[Tensor]) -> bool:

@@ -124,8 +124,12 @@ class OrtSession:
         self.close()
 
     def __del__(self) -> None:
+        # Nobody holds the session, so nobody runs it: there is no lane to wait for.
         if not self._closed:
-            self.close()
+            self._closed = True
+            while not self._idle.empty():
+                self._idle.get().release()
+            self._engine.api.ReleaseSession(self._session)
 
     def _order(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         names = self._input_names

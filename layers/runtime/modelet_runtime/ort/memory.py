@@ -23,10 +23,10 @@ from modelet_runtime.errors import ShapeMismatch
 from modelet_runtime.ort.engine import Engine
 from modelet_runtime.tensor import Datatype
 
-# ONNX Runtime aligns its own tensors so. Kernels give other last bits on other alignments: a sum over
-# one and the same row of 2,003 floats had four results on the sixteen places a float can start at.
+# ONNX Runtime aligns its own tensors so.
 ALIGNMENT = 64
-# What malloc, and with it bytes and numpy, aligns to; the results above differ only below it.
+# What malloc, and with it bytes and numpy, aligns to. Below it answers differ: a sum over one and the same
+# row has other last bits 8 and 12 bytes behind a multiple of 16 than 0 and 4 bytes behind it.
 SUFFICIENT_ALIGNMENT = 16
 
 

@@ -79,12 +79,17 @@ class Loading(Thread):
 
     def _load(self) -> None:
         # Imported here, so that the library loads in this thread.
-        from modelet_runtime.ort import OrtSession  # noqa: PLC0415
+        from modelet_runtime.ort import OrtSession, SessionOptions  # noqa: PLC0415
 
         folder = self._settings.model_dir
         if self._settings.verify_digests:
             verify(folder, self._manifest.files, [MODEL_FILE])
-        session = OrtSession(folder / MODEL_FILE, self._settings.threads)
+        session = OrtSession(
+            folder / MODEL_FILE,
+            self._settings.threads,
+            options=SessionOptions(arena=self._settings.arena, spinning=self._settings.spinning),
+            library=self._settings.library,
+        )
         self._session_load_ms = (perf_counter() - self._started_s) * 1000
         self._session = session
         try:

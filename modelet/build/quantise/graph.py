@@ -35,9 +35,8 @@ class GraphIndex:
             for name in dict.fromkeys(_inputs(node)):
                 self.consumers.setdefault(name, []).append(node)
         self.outputs = {value.name for value in graph.output}
-        self._types = {
-            value.name: value.type.tensor_type for value in (*graph.value_info, *graph.input, *graph.output)
-        }
+        values = (*graph.value_info, *graph.input, *graph.output)
+        self._values: dict[str, onnx.ValueInfoProto] = {value.name: value for value in values}
 
     def is_constant(self, name: str) -> bool:
         """Whether a tensor has its data in the graph."""
@@ -50,15 +49,12 @@ class GraphIndex:
 
     def is_float_activation(self, name: str) -> bool:
         """Whether a tensor is computed, or given to the graph, as 32-bit floats."""
-        kind = self._types.get(name)
-        return bool(name) and not self.is_constant(name) and kind is not None and kind.elem_type == FLOAT
+        value = self._values.get(name)
+        return value is not None and not self.is_constant(name) and value.type.tensor_type.elem_type == FLOAT
 
-    def rank(self, name: str) -> int | None:
-        """A tensor's number of axes, if shape inference found it."""
-        if name in self.initializers:
-            return len(self.initializers[name].dims)
-        kind = self._types.get(name)
-        return len(kind.shape.dim) if kind is not None and kind.HasField("shape") else None
+    def value(self, name: str) -> onnx.ValueInfoProto:
+        """The type of an activation, as far as it is known."""
+        return self._values[name]
 
     def array(self, name: str) -> Floats:
         """The data of a constant float tensor."""
@@ -89,6 +85,26 @@ def replace_nodes(model: onnx.ModelProto, replacements: dict[str, list[onnx.Node
     model.graph.ClearField("node")
     model.graph.node.extend(kept)
     drop_unused_initializers(model)
+
+
+def sort_nodes(model: onnx.ModelProto) -> None:
+    """Put every node behind those whose outputs it takes, in place; apart from that the order stays."""
+    pending = list(model.graph.node)
+    inside = {name for node in pending for name in node.output}
+    ready: set[str] = set()
+    ordered: list[onnx.NodeProto] = []
+    while pending:
+        waiting = []
+        for node in pending:
+            if all(name in ready for name in _inputs(node) if name in inside):
+                ordered.append(onnx.NodeProto.FromString(node.SerializeToString()))
+                ready.update(node.output)
+            else:
+                waiting.append(node)
+        assert len(waiting) < len(pending), "the graph has a cycle"
+        pending = waiting
+    model.graph.ClearField("node")
+    model.graph.node.extend(ordered)
 
 
 def drop_unused_initializers(model: onnx.ModelProto) -> None:

@@ -1,22 +1,26 @@
 """Makes the graph that a formula describes; prepares, prunes and calibrates once for all of them."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import onnx
 
 from modelet.build.quantise import targets
+from modelet.build.quantise.accuracy import Bound
 from modelet.build.quantise.blocks import Bits, quantise_blockwise
 from modelet.build.quantise.calibrate import Histogram, means, observe, ranges
 from modelet.build.quantise.correct import correct_biases
 from modelet.build.quantise.dynamic import quantise_dynamic
 from modelet.build.quantise.engine import Feed
 from modelet.build.quantise.formula import Formula
+from modelet.build.quantise.gemm import split_gemms
 from modelet.build.quantise.graph import GraphIndex
 from modelet.build.quantise.half import halve
 from modelet.build.quantise.prepare import prepare
 from modelet.build.quantise.prune import prune
+from modelet.build.quantise.sensitivity import Progress, Sensitivity, find_sensitive
 from modelet.build.quantise.static import Architecture, activations, quantise_static
+from modelet.build.quantise.switchboard import Method, Switchboard
 from modelet.build.quantise.tables import quantise_tables
 from modelet.build.quantise.targets import Excluded
 
@@ -84,6 +88,27 @@ class Quantiser:
             return self.base(formula.prune)
         return self._makers[formula.precision](formula)
 
+    def sensitive(self, formula: Formula, bound: Bound, progress: Progress) -> Sensitivity:
+        """Measure what each node of an int8 formula loses, and what to leave out.
+
+        Args:
+            formula: `int8-dynamic` or `int8-static` with nothing left out.
+            bound: What may be lost.
+            progress: Called after each measurement.
+        """
+        index = self.index
+        if formula.precision == "int8-dynamic":
+            plain = rounded = split_gemms(self.base(formula.prune))
+            nodes = targets.dynamic(index, self.excluded)
+            method: Method = partial(quantise_dynamic, guard=formula.guard)
+        else:
+            plain, nodes = self.base(formula.prune), targets.static(index, self.excluded)
+            rounded = self._corrected(formula, nodes)
+            method = self._static_method(formula)
+        units = targets.units(index, nodes)
+        board = Switchboard(plain, rounded, units, method)
+        return find_sensitive(board, units, self._calibration, bound, progress)
+
     def base(self, share: float) -> onnx.ModelProto:
         """The prepared graph, pruned."""
         if share not in self._pruned:
@@ -108,12 +133,17 @@ class Quantiser:
 
     def _static(self, formula: Formula) -> onnx.ModelProto:
         blocks, nodes = self._divide(targets.static(self.index, self.excluded), formula)
-        assert formula.calibration is not None
-        histograms = self.histograms(formula.prune)
-        corrected = correct_biases(self.base(formula.prune), nodes, means(histograms), formula.guard)
-        found = ranges(histograms, formula.calibration, self._percent)
-        graph = quantise_static(corrected, nodes, found, self.architecture, formula.guard)
+        graph = self._static_method(formula)(self._corrected(formula, nodes), nodes)
         return self._rest(graph, blocks)
+
+    def _static_method(self, formula: Formula) -> Method:
+        assert formula.calibration is not None
+        found = ranges(self.histograms(formula.prune), formula.calibration, self._percent)
+        return partial(quantise_static, ranges=found, architecture=self.architecture, guard=formula.guard)
+
+    def _corrected(self, formula: Formula, nodes: Sequence[str]) -> onnx.ModelProto:
+        found = means(self.histograms(formula.prune))
+        return correct_biases(self.base(formula.prune), nodes, found, formula.guard)
 
     def _weights(self, formula: Formula, bits: Bits) -> onnx.ModelProto:
         nodes = [n for n in targets.blockwise(self.index, self.excluded) if n not in formula.left_out]

@@ -11,7 +11,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from modelet.build.quantise.calibrate import Ranges
 from modelet.build.quantise.engine import quiet
-from modelet.build.quantise.graph import GraphIndex, copy, drop_unused_initializers
+from modelet.build.quantise.graph import GraphIndex, copy, drop_unused_initializers, sort_nodes
 from modelet.build.quantise.overrides import weight_overrides
 from modelet.build.quantise.saturation import Guard
 
@@ -67,6 +67,7 @@ def quantise_static(
         )
         quantised: onnx.ModelProto = quantiser.quantize_model()
     _keep_float_outputs(quantised, chosen)
+    sort_nodes(quantised)
     return quantised
 
 

@@ -1,6 +1,6 @@
 """Which nodes of a prepared graph each method can store in fewer bits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -23,6 +23,21 @@ _PASSING = frozenset(
     | {"Sigmoid", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
     | REMOVABLE
 )
+
+
+# Rounding to 8 bits brings no error of its own where values are only moved or picked.
+_ROUNDING = _COMBINING | {"AveragePool", "GlobalAveragePool", "LeakyRelu", "Resize", "Sigmoid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Nodes that are quantised together: one, or one and the activation that vanishes into it.
+
+    Attributes:
+        nodes: Their names, in order; the last one's output is the unit's.
+    """
+
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,21 @@ def static(index: GraphIndex, excluded: Excluded) -> list[str]:
         if node.name not in linear and not _is_wanted(index, node, chosen):
             chosen.discard(node.name)
     return [node.name for node in nodes if node.name in chosen]
+
+
+def units(index: GraphIndex, nodes: Sequence[str]) -> list[Unit]:
+    """Divide nodes into what can be left out one by one."""
+    chosen = set(nodes)
+    found = []
+    for name in nodes:
+        node = index.nodes[name]
+        if node.op_type in LINEAR:
+            behind = index.sole_consumer(node.output[0])
+            vanishes = behind is not None and behind.op_type in REMOVABLE and behind.name in chosen
+            found.append(Unit((name, behind.name) if behind is not None and vanishes else (name,)))
+        elif node.op_type in _ROUNDING or node.op_type == "LSTM":
+            found.append(Unit((name,)))
+    return found
 
 
 def _names(index: GraphIndex, excluded: Excluded, fits: Callable[[onnx.NodeProto], bool]) -> list[str]:

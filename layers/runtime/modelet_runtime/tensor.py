@@ -185,12 +185,11 @@ def _as_bytes(name: str, value: Any) -> bytes:
     raise DatatypeMismatch(name, "BYTES", f"{type(value).__name__} {value!r}")
 
 
-def _pack(datatype: Datatype, values: Sequence[Any]) -> "array[Any] | bytes":
-    if datatype.name == "FP16":
-        return struct.pack(f"<{len(values)}e", *values)
+def _pack(datatype: Datatype, values: Sequence[Any]) -> "array[int] | bytes":
     if datatype.name == "BF16":
         return _pack_bf16(values)
-    return array(datatype.format, values)
+    # Three times as fast as `array`, and refuses what FP32 cannot hold (decision 0020).
+    return struct.pack(f"<{len(values)}{datatype.format}", *values)
 
 
 def _pack_bf16(values: Sequence[Any]) -> "array[int]":

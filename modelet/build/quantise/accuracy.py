@@ -79,6 +79,13 @@ class Bound:
         value: float | None = getattr(accuracy, self.metric)
         return value
 
+    def nearness(self, accuracy: Accuracy) -> float:
+        """How good the figure is; more is better, whatever the metric."""
+        value = self.value(accuracy)
+        if value is None:
+            return -np.inf
+        return value if self.metric in _AT_LEAST else -value
+
     def __str__(self) -> str:
         relation = "at least" if self.metric in _AT_LEAST else "at most"
         return f"{self.metric.replace('_', ' ')} {relation} {self.limit:g}"

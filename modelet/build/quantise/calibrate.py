@@ -1,4 +1,4 @@
-"""The range of every activation over the calibration samples, by three methods from one histogram.
+"""The range of every activation over the calibration samples, by four methods from one histogram.
 
 Two passes: the first finds smallest and largest values, the second counts values into bins between them.
 Ranges are rounded outwards to eleven significant bits, so that the last bits of a sum, which differ
@@ -15,11 +15,11 @@ import onnx
 
 from modelet.build.quantise.engine import Binding, Feed
 from modelet.build.quantise.graph import copy
-from modelet.build.quantise.thresholds import entropy, percentile
+from modelet.build.quantise.thresholds import entropy, least_squares, percentile
 
 Values = npt.NDArray[np.float32]
-Method = Literal["minmax", "percentile", "entropy"]
-METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
+Method = Literal["minmax", "percentile", "entropy", "mse"]
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy", "mse")
 
 BINS = 2048
 # More values of one tensor and sample than this are thinned out evenly: the histogram stays the same.
@@ -48,7 +48,7 @@ class Histogram:
 
         Args:
             method: `minmax` keeps all; `percentile` the middle `percent` of the values; `entropy` those
-                whose distribution loses least when it is stored in 8 bits.
+                whose distribution loses least when it is stored in 8 bits; `mse` those whose values do.
             percent: For `percentile`, such as 99.99.
         """
         if method == "minmax" or self.high <= self.low:
@@ -56,7 +56,8 @@ class Histogram:
         elif method == "percentile":
             low, high = percentile(self.counts, self.low, self.high, percent)
         else:
-            low, high = entropy(self.counts, self.low, self.high)
+            cut = entropy if method == "entropy" else least_squares
+            low, high = cut(self.counts, self.low, self.high)
         return _outwards(min(low, 0.0)), _outwards(max(high, 0.0))
 
 

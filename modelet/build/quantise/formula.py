@@ -33,7 +33,7 @@ class Formula:
 
     precision: Precision = "fp32"
     calibration: Method | None = None
-    guard: Guard = "pairs"
+    guard: Guard = "none"
     prune: float = 0.0
     left_out: tuple[str, ...] = ()
 
@@ -45,8 +45,8 @@ class Formula:
             parts.append(self.calibration)
         if self.left_out:
             parts.append("mixed")
-        if self.guard != "pairs":
-            parts.append(_GUARDS[self.guard])
+        if self.guard == "7bit":
+            parts.append("7bit")
         if self.prune:
             parts.append(f"pruned{round(self.prune * 100)}")
         return "-".join(parts)
@@ -81,11 +81,11 @@ _ABOUT: dict[Precision, str] = {
     "int8-weights": "weights in 8 bits by blocks of 32",
     "int4-weights": "weights in 4 bits by blocks of 32",
 }
-_GUARDS: dict[Guard, str] = {"7bit": "7bit", "none": "unguarded"}
 _CALIBRATED: dict[Method, str] = {
     "minmax": "ranges that hold every calibrated value",
     "percentile": "ranges that cut off the outermost values",
     "entropy": "ranges that keep most of the distribution's information",
+    "mse": "ranges with the least squared error",
 }
 
 

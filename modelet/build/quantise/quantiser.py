@@ -18,6 +18,7 @@ from modelet.build.quantise.graph import GraphIndex
 from modelet.build.quantise.half import halve
 from modelet.build.quantise.prepare import prepare
 from modelet.build.quantise.prune import prune
+from modelet.build.quantise.saturation import Exposure, exposure
 from modelet.build.quantise.sensitivity import Progress, Sensitivity, find_sensitive
 from modelet.build.quantise.static import Architecture, activations, quantise_static
 from modelet.build.quantise.switchboard import Method, Switchboard
@@ -108,6 +109,12 @@ class Quantiser:
         units = targets.units(index, nodes)
         board = Switchboard(plain, rounded, units, method)
         return find_sensitive(board, units, self._calibration, bound, progress)
+
+    def exposure(self, formula: Formula) -> Exposure:
+        """How many pairs of weights of an int8 formula only its guard keeps from overflowing."""
+        fitting = targets.dynamic if formula.precision == "int8-dynamic" else targets.static
+        nodes = [name for name in fitting(self.index, self.excluded) if name not in formula.left_out]
+        return exposure(GraphIndex(self.base(formula.prune)), nodes)
 
     def base(self, share: float) -> onnx.ModelProto:
         """The prepared graph, pruned."""

@@ -59,7 +59,7 @@ class Excluded:
 
 def dynamic(index: GraphIndex, excluded: Excluded) -> list[str]:
     """Nodes whose weights become int8 and whose activations are measured in every run."""
-    return _names(index, excluded, lambda node: _is_linear(index, node) or _is_lstm(index, node))
+    return _names(index, excluded, lambda node: is_linear(index, node) or _is_lstm(index, node))
 
 
 def blockwise(index: GraphIndex, excluded: Excluded) -> list[str]:
@@ -74,7 +74,7 @@ def tables(index: GraphIndex, excluded: Excluded) -> list[str]:
 
 def static(index: GraphIndex, excluded: Excluded) -> list[str]:
     """Nodes that compute in int8 on calibrated ranges: linear ones, and what lies between them."""
-    linear = set(_names(index, excluded, lambda node: _is_linear(index, node)))
+    linear = set(_names(index, excluded, lambda node: is_linear(index, node)))
     chosen = set(linear)
     nodes = index.model.graph.node
     for node in nodes:  # in topological order: what feeds a node has been decided before
@@ -105,7 +105,8 @@ def _names(index: GraphIndex, excluded: Excluded, fits: Callable[[onnx.NodeProto
     return [node.name for node in index.model.graph.node if fits(node) and not excluded.covers(node)]
 
 
-def _is_linear(index: GraphIndex, node: onnx.NodeProto) -> bool:
+def is_linear(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Whether a node multiplies an activation with constant weights."""
     return (
         node.op_type in LINEAR
         and index.is_weight(node.input[1])
@@ -121,7 +122,7 @@ def _is_lstm(index: GraphIndex, node: onnx.NodeProto) -> bool:
 def _is_matrix_product(index: GraphIndex, node: onnx.NodeProto) -> bool:
     return (
         node.op_type in {"Gemm", "MatMul"}
-        and _is_linear(index, node)
+        and is_linear(index, node)
         and len(index.initializers[node.input[1]].dims) == 2
         and _elements(index, node.input[1]) >= _LEAST_ELEMENTS
     )

@@ -6,7 +6,9 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 
 _LEVELS = 128  # positive values of an 8-bit number
+_STEPS = 255
 _SMALLEST = 1e-9
+_SHARES = [share / 40 for share in range(40, 7, -1)]
 
 
 def percentile(counts: Counts, low: float, high: float, percent: float) -> tuple[float, float]:
@@ -42,6 +44,27 @@ def entropy(counts: Counts, low: float, high: float) -> tuple[float, float]:
     best = min(candidates, key=lambda stop: _divergence(magnitudes, stop), default=len(magnitudes))
     threshold = best * width
     return max(low, -threshold), min(high, threshold)
+
+
+def least_squares(counts: Counts, low: float, high: float) -> tuple[float, float]:
+    """The bounds with the smallest squared error: of rounding inside, of cutting off outside.
+
+    Args:
+        counts: Values per bin between `low` and `high`.
+        low: Lower end of the first bin.
+        high: Upper end of the last bin.
+    """
+    edges = np.linspace(low, high, len(counts) + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+
+    def error(share: float) -> float:
+        bottom, top = min(low * share, 0.0), max(high * share, 0.0)
+        beyond = np.maximum(bottom - centres, 0) + np.maximum(centres - top, 0)
+        rounding = ((top - bottom) / _STEPS) ** 2 / 12
+        return float(np.sum(counts * np.where(beyond > 0, beyond**2, rounding)))
+
+    best = min(_SHARES, key=error)
+    return min(low * best, 0.0), max(high * best, 0.0)
 
 
 def _magnitudes(counts: Counts, low: float, high: float) -> tuple[npt.NDArray[np.float64], float]:

@@ -1,0 +1,97 @@
+"""One candidate's turn: loaded, asked and timed beside fp32; a failure at any point is its own."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelet.build.arrays import Array, to_array
+from modelet.build.contest.contestant import Contestant, Retired
+from modelet.build.contest.entry import Entry
+from modelet.build.contest.race import Timing, loads, race
+from modelet.build.quantise.accuracy import Answers, compare
+from modelet.build.samples import Inputs
+from modelet_runtime.tensor import Tensor
+
+_TIMED_INPUTS = 12
+_CHAMPION_RUNS = 31
+
+
+class Bouts:
+    """Measures candidates one after the other, each beside fp32, which stays loaded.
+
+    Attributes:
+        inputs: The evaluation samples.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Inputs],
+        expected: Answers,
+        targets: Sequence[object] | None,
+        threads: int,
+        is_timed: bool = True,
+    ) -> None:
+        """Take the samples that judge.
+
+        Args:
+            inputs: The evaluation samples.
+            expected: The original's answers to them.
+            targets: The right answers, where they are known.
+            threads: As many as the function has.
+            is_timed: Whether time on this machine says anything about where the model will run.
+        """
+        self.inputs = inputs
+        self._expected = expected
+        self._targets = targets
+        self._threads = threads
+        self._is_timed = is_timed
+        self._timed = inputs[:: -(-len(inputs) // _TIMED_INPUTS)]
+        self._champion: Contestant | None = None
+
+    def measure(self, entry: Entry, path: Path) -> Entry:
+        """Fill in an entry's figures; the first one that is measured is the champion.
+
+        Args:
+            entry: The candidate.
+            path: Its file.
+        """
+        data = path.read_bytes()
+        sized = replace(entry, bytes=len(data), gzip_bytes=len(gzip.compress(data, mtime=0)))
+        try:
+            contestant = Contestant(path, self._threads)
+        except Retired as failure:
+            return replace(sized, failure=str(failure))
+        try:
+            return self._fill(sized, contestant)
+        except (Retired, ValueError) as failure:
+            return replace(sized, failure=str(failure))
+        finally:
+            if contestant is not self._champion:
+                contestant.close()
+
+    def close(self) -> None:
+        """End the champion's process."""
+        if self._champion is not None:
+            self._champion.close()
+
+    def _fill(self, entry: Entry, contestant: Contestant) -> Entry:
+        answers = [named(contestant.run(inputs)) for inputs in self.inputs]
+        accuracy = compare(self._expected, answers, self._targets)
+        peak_mib = round(contestant.peak_mib(), 1)  # before anything that a function would not do
+        for inputs in self._timed:
+            contestant.keep(inputs)
+        found = replace(entry, accuracy=accuracy, peak_mib=peak_mib)
+        if self._champion is None:
+            self._champion = contestant
+            costs = [contestant.time_ms(turn % len(self._timed), 1) for turn in range(_CHAMPION_RUNS)]
+            found = replace(found, latency_ms=Timing.of(costs[1:]))
+        elif self._is_timed:
+            run = race(contestant, self._champion, len(self._timed))
+            found = replace(found, race=run, latency_ms=run.latency_ms)
+        return replace(found, session_load_ms=loads(contestant))
+
+
+def named(tensors: Sequence[Tensor]) -> Mapping[str, Array]:
+    """Tensors as arrays, by name."""
+    return {tensor.name: to_array(tensor) for tensor in tensors}

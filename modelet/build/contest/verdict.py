@@ -1,0 +1,136 @@
+"""The rules of the contest, and the winner in words.
+
+A candidate passes when its answers are within the bound and it is not slower than fp32 beyond noise. Of
+those that pass the fastest wins; of those as fast as it within noise, the smallest. fp32 always passes, so
+when nothing beats it, it wins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelet.build.contest.entry import Entry
+from modelet.build.quantise.accuracy import Bound
+
+# A median this close to another's is the same on this machine, whatever the interval says.
+NOISE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who won and why.
+
+    Attributes:
+        winner: The winner's name.
+        passed: Whether it may be served: not if a precision was asked for that did not pass.
+        reason: Why it won, in a sentence.
+        rejections: Why each of the others did not, by name.
+    """
+
+    winner: str
+    passed: bool
+    reason: str
+    rejections: dict[str, str]
+
+
+def judge(entries: Sequence[Entry], bound: Bound, asked_for: str | None = None) -> Verdict:
+    """Apply the rules.
+
+    Args:
+        entries: Every candidate that was tried; the first is fp32.
+        bound: What answers may lose.
+        asked_for: A precision that the recipe insists on; None lets any win.
+    """
+    champion = entries[0]
+    rejections = {entry.name: reason for entry in entries[1:] if (reason := _rejection(entry, bound))}
+    passed = [entry for entry in entries if entry.name not in rejections]
+    wanted = [entry for entry in passed if asked_for in {None, entry.precision}]
+    if not wanted:
+        return _refused(entries, bound, rejections, str(asked_for))
+    winner = _best(wanted)
+    for entry in passed:
+        if entry is not winner:
+            rejections[entry.name] = _behind(entry, winner)
+    reason = _praise(winner, champion, bound) if winner is not champion else _stayed(entries, rejections)
+    return Verdict(winner.name, True, reason, rejections)
+
+
+def _rejection(entry: Entry, bound: Bound) -> str:
+    """Why an entry may not win; empty if it may."""
+    if entry.failure:
+        return f"failed: {entry.failure}"
+    if entry.is_reference:
+        return "measured for comparison"
+    assert entry.accuracy is not None
+    if not bound.admits(entry.accuracy):
+        value = bound.value(entry.accuracy)
+        shown = "is unknown" if value is None else f"{value:.4g}"
+        return f"outside the bound: {bound.metric.replace('_', ' ')} {shown}, allowed is {bound}"
+    if is_slower(entry):
+        assert entry.race is not None
+        return f"slower than fp32: {entry.race.ratio:.2f} of its time"
+    return ""
+
+
+def is_slower(entry: Entry) -> bool:
+    """Whether an entry takes longer than fp32, more than noise explains."""
+    return entry.race is not None and entry.race.ratio > 1 + NOISE
+
+
+def _best(passed: Sequence[Entry]) -> Entry:
+    """The fastest, or what is smaller and as fast within noise."""
+    fastest = min(entry.time for entry in passed)
+    equals = [entry for entry in passed if entry.time <= fastest * (1 + NOISE)]
+    return min(equals, key=lambda entry: (entry.bytes, entry.gzip_bytes, entry.time, entry.name))
+
+
+def _behind(entry: Entry, winner: Entry) -> str:
+    if entry.time > winner.time * (1 + NOISE):
+        return f"slower than {winner.name}: {entry.time / winner.time:.2f} times as long"
+    if entry.bytes > winner.bytes:
+        return f"as fast as {winner.name} within noise, but {entry.bytes / winner.bytes:.2f} times as large"
+    return f"no better than {winner.name}"
+
+
+def _praise(winner: Entry, champion: Entry, bound: Bound) -> str:
+    assert winner.accuracy is not None
+    value = bound.value(winner.accuracy)
+    speed = f"{winner.time:.2f} of fp32's time" if winner.race else "not timed here"
+    return (
+        f"{winner.name} has {speed} and {winner.bytes / champion.bytes:.2f} of its bytes"
+        f" with {bound.metric.replace('_', ' ')} {value:.4g} ({bound} is asked for)"
+    )
+
+
+def _stayed(entries: Sequence[Entry], rejections: dict[str, str]) -> str:
+    others = [entry for entry in entries[1:] if not entry.is_reference]
+    if not others:
+        return "fp32 is the only candidate"
+    reasons = {"failed": 0, "outside": 0, "slower": 0, "other": 0}
+    for entry in others:
+        kind = rejections[entry.name].split(maxsplit=1)[0].rstrip(":")
+        reasons[kind if kind in reasons else "other"] += 1
+    words = {
+        "failed": "{} failed",
+        "outside": "{} lost more than the bound allows",
+        "slower": "{} were slower",
+        "other": "{} were no better",
+    }
+    told = ", ".join(words[kind].format(count) for kind, count in reasons.items() if count)
+    return f"nothing beats fp32: of {len(others)} other candidates {told}"
+
+
+def _refused(entries: Sequence[Entry], bound: Bound, rejections: dict[str, str], asked_for: str) -> Verdict:
+    """The recipe insists on a precision of which nothing passed: the nearest is kept, but not served."""
+    tried = [entry for entry in entries if entry.precision == asked_for and not entry.failure]
+    if not tried:
+        reason = next(
+            (text for name, text in rejections.items() if name.startswith(asked_for)), "does not fit"
+        )
+        return Verdict(entries[0].name, False, f"{asked_for} was asked for: {reason}", rejections)
+    nearest = max(tried, key=lambda entry: _nearness(entry, bound))
+    return Verdict(nearest.name, False, f"{asked_for} was asked for: {rejections[nearest.name]}", rejections)
+
+
+def _nearness(entry: Entry, bound: Bound) -> tuple[bool, float]:
+    assert entry.accuracy is not None
+    return bound.admits(entry.accuracy), bound.nearness(entry.accuracy)

@@ -1,0 +1,100 @@
+"""The process one candidate runs in: the function's own runtime, and no numpy to blur its memory.
+
+Every message is a JSON object; `do` names the question. The answer has what was asked, or `error`.
+"""
+
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from modelet.build.framing import receive, send
+from modelet.tensor_json import from_json, to_json
+from modelet_runtime.ort import OrtSession
+from modelet_runtime.tensor import Tensor
+
+_MS = 1000.0
+_KIB_PER_MIB = 1024
+
+
+class Worker:
+    """One model file and the inputs it is timed on."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._path = path
+        self._threads = threads
+        self._session: OrtSession | None = None
+        self._kept: list[Sequence[Tensor]] = []
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what is asked; whatever fails becomes `{"error": ...}`."""
+        try:
+            return self._do(question)
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def _do(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        match question["do"]:
+            case "open":
+                self._session = OrtSession(self._path, self._threads)
+                return {}
+            case "run":
+                inputs = [from_json(tensor) for tensor in question["inputs"]]
+                return {"outputs": [to_json(tensor) for tensor in self._opened().run(inputs)]}
+            case "keep":
+                self._kept.append([from_json(tensor) for tensor in question["inputs"]])
+                return {}
+            case "time":
+                return {"ms": self._time(self._kept[question["kept"]], question["runs"])}
+            case "load":
+                return {"ms": self._load()}
+            case _:
+                return {"mib": peak_mib()}
+
+    def _opened(self) -> OrtSession:
+        assert self._session is not None, "open comes first"
+        return self._session
+
+    def _time(self, inputs: Sequence[Tensor], runs: int) -> float:
+        """Milliseconds of one run, over several in a row."""
+        session = self._opened()
+        started_s = perf_counter()
+        for _ in range(runs):
+            session.run(inputs)
+        return (perf_counter() - started_s) * _MS / runs
+
+    def _load(self) -> float:
+        """Milliseconds to create a session, the library being loaded."""
+        started_s = perf_counter()
+        session = OrtSession(self._path, self._threads)
+        elapsed_ms = (perf_counter() - started_s) * _MS
+        session.close()
+        return elapsed_ms
+
+
+def peak_mib() -> float:
+    """The most memory this process has had."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / _KIB_PER_MIB
+    return 0.0
+
+
+def main() -> None:
+    """Answer on the socket whose descriptor is the first argument, until the other side closes it."""
+    descriptor, path, threads = sys.argv[1:]
+    worker = Worker(Path(path), int(threads))
+    with socket.socket(fileno=int(descriptor)) as connection:
+        while True:
+            try:
+                question = json.loads(receive(connection))
+            except EOFError:
+                return
+            send(connection, json.dumps(worker.answer(question)).encode())
+
+
+if __name__ == "__main__":
+    main()

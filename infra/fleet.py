@@ -1,7 +1,6 @@
 """The models to deploy, read from their manifests and the build contexts made of them."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,21 +87,21 @@ def _version(folder: Path, number: int, contexts: Path) -> ModelVersion:
     version = folder / "versions" / str(number)
     manifest = Manifest.load(version)
     check_limits(manifest)
+    check_proof(manifest)
     context = contexts / f"{manifest.name}-{manifest.version}-{manifest.resources.architecture}"
     for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT):
         if not path.is_file():
             raise NotBuilt(f"{path} is missing: make it with `{BUILD}`")
-    check_passport(manifest, json.loads((version / PASSPORT).read_bytes()))
     return ModelVersion(manifest, context, version / GOLDEN)
 
 
-def check_passport(manifest: Manifest, passport: Mapping[str, object]) -> None:
+def check_proof(manifest: Manifest) -> None:
     """Refuse a version that was not proven.
 
     Raises:
-        ModelRefused: Its passport says that it failed.
+        ModelRefused: Its passport failed, and nobody accepted that.
     """
-    if not passport.get("passed"):
+    if not manifest.is_proven:
         raise ModelRefused(
             f"{manifest.name}@{manifest.version}: its passport says that it did not pass: see"
             f" `modelet show {manifest.name}@{manifest.version}`"

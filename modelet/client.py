@@ -103,7 +103,6 @@ def ask_here(models: Path, reference: str, body: Body, accept: str) -> bytes:
     from modelet_runtime.http.application import Application  # noqa: PLC0415 - a client of a service needs none
     from modelet_runtime.ort import OrtSession  # noqa: PLC0415
     from modelet_runtime.predictor import Predictor  # noqa: PLC0415
-    from modelet_runtime.startup import MODEL_FILE  # noqa: PLC0415
     from modelet_runtime.steps import pipeline  # noqa: PLC0415
 
     version = Repository(models).version(reference)
@@ -112,7 +111,7 @@ def ask_here(models: Path, reference: str, body: Body, accept: str) -> bytes:
         raise UnknownModel(
             f"version {version.number} of '{name}' is not built here", f"run `modelet build {name}`"
         )
-    with OrtSession(version.folder / MODEL_FILE) as session:
+    with OrtSession(version.graph_file) as session:
         steps = pipeline.build(version.manifest, version.folder)
         application = Application(Predictor(version.manifest, session, steps))
 

@@ -18,7 +18,6 @@ from modelet_runtime.manifest import Manifest
 
 RECIPE = "model.toml"
 VERSIONS = "versions"
-ONNX_FILE = "model.onnx"
 PASSPORT_FILE = "passport.json"
 _CHUNK_BYTES = 1 << 20
 
@@ -61,10 +60,27 @@ class Version:
         ]
 
     @property
+    def graph_file(self) -> Path:
+        """What a function loads.
+
+        Raises:
+            ArtifactError: The manifest is missing or malformed.
+        """
+        return self.folder / self.manifest.graph.file
+
+    @property
     def is_complete(self) -> bool:
         """Whether it can be served: the manifest is readable and every file is there."""
         try:
             return not self.missing_files()
+        except ArtifactError:
+            return False
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it may be given to callers: its passport passed, or a person accepted it."""
+        try:
+            return self.manifest.is_proven
         except ArtifactError:
             return False
 
@@ -155,9 +171,9 @@ class Repository:
 
 
 def served_version(model: ModelFolder) -> Version | None:
-    """The version that answers: the highest one that is complete; None if there is none."""
+    """The version that answers: the highest one that is complete and proven; None if there is none."""
     for version in reversed(model.versions()):
-        if version.is_complete:
+        if version.is_complete and version.is_proven:
             return version
     return None
 

@@ -13,8 +13,6 @@ from modelet_runtime.manifest import Manifest, TensorSpec
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _SLOT = "{{models}}"
-# Their bytes go to the graph or its steps; what else a version has is for people.
-_MODEL_FILE = "model.ort"
 
 
 class Page:
@@ -64,7 +62,7 @@ def _hash_of(element: str, template: str) -> str:
 
 def _shown(manifest: Manifest, latency_ms: float | None) -> dict[str, Any]:
     """What the page needs to know of a model."""
-    size = manifest.files.get(_MODEL_FILE)
+    size = manifest.files.get(manifest.graph.file)
     return {
         "name": manifest.name,
         "version": manifest.version,

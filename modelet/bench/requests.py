@@ -24,17 +24,20 @@ class Subject:
     Attributes:
         name: The model's name.
         folder: The version folder.
+        graph_file: What its function loads.
         inputs: One row of its golden inputs, with the batch axis.
     """
 
     name: str
     folder: Path
+    graph_file: Path
     inputs: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, version: Version) -> "Subject":
         """Take the last golden case: a single row, where the first may be a batch."""
-        return cls(version.manifest.name, version.folder, Golden.load(version.folder).cases[-1].inputs)
+        inputs = Golden.load(version.folder).cases[-1].inputs
+        return cls(version.manifest.name, version.folder, version.graph_file, inputs)
 
     def environment(self) -> dict[str, str]:
         """What its function needs to run: where the runtime and the model lie, and Lambda's own variables."""

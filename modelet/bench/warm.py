@@ -59,9 +59,7 @@ def measure(subject: Subject, rounds: int) -> list[Ratio]:
 def _binding(subject: Subject) -> Callable[[], None]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        subject.folder / startup.MODEL_FILE, options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(subject.graph_file, options, providers=["CPUExecutionProvider"])
     feed = {tensor.name: to_array(tensor) for tensor in subject.inputs}
     return lambda: session.run(None, feed)
 

@@ -9,14 +9,15 @@ from modelet.build.sources import file
 from modelet.errors import RecipeRefused, SourceRefused
 from modelet.golden import FILE_NAME as GOLDEN_FILE
 from modelet.recipe import FILE_NAME, Recipe
-from modelet.repository import ONNX_FILE, PASSPORT_FILE
+from modelet.repository import PASSPORT_FILE
 from modelet_runtime import manifest
 from modelet_runtime.errors import ArtifactError
-from modelet_runtime.startup import MODEL_FILE
 from modelet_runtime.steps.hook import FILE_NAME as HOOKS_FILE
 from modelet_runtime.steps.registry import input_step, output_step
 
-_RESERVED = frozenset({manifest.FILE_NAME, MODEL_FILE, ONNX_FILE, GOLDEN_FILE, PASSPORT_FILE, HOOKS_FILE})
+_RESERVED = frozenset(
+    {manifest.FILE_NAME, manifest.ORT_FILE, manifest.ONNX_FILE, GOLDEN_FILE, PASSPORT_FILE, HOOKS_FILE}
+)
 _HOOK = "hook"
 
 

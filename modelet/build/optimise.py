@@ -13,8 +13,7 @@ import onnxruntime
 from modelet.build import ort_format
 from modelet.build.normalise import strip
 from modelet.errors import GraphRefused
-from modelet.repository import ONNX_FILE
-from modelet_runtime.startup import MODEL_FILE
+from modelet_runtime.manifest import ONNX_FILE, ORT_FILE
 
 _FATAL_ONLY = 4
 _SAVE_FORMAT = "session.save_model_format"
@@ -51,7 +50,7 @@ class Artifact:
     @property
     def ort(self) -> Path:
         """The file in ONNX Runtime's format."""
-        return self.folder / MODEL_FILE
+        return self.folder / ORT_FILE
 
     @property
     def onnx(self) -> Path:

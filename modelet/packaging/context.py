@@ -23,15 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelet.packaging.archive import Archive
-from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete
+from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete, VersionUnproven
 from modelet.packaging.layer import Workshop
 from modelet.packaging.platforms import Architecture
 from modelet.repository import Version
-from modelet_runtime.manifest import FILE_NAME
+from modelet_runtime.manifest import FILE_NAME, ONNX_FILE, ORT_FILE
 
 MODEL = "opt/model"
-# What people and the toolchain read. The function runs `model.ort`.
-_TOOLCHAIN_ONLY = frozenset({"model.onnx", "golden.json", "passport.json", "README.md"})
+# What people and the toolchain read; of the graph's two forms the function loads one, or none for a GPU.
+_TOOLCHAIN_ONLY = frozenset({ORT_FILE, ONNX_FILE, "golden.json", "passport.json", "README.md"})
 # Uncompressed, all layers together.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
 LAMBDA_LIMIT_BYTES = 10 * 1000**3
@@ -75,17 +75,29 @@ def stage(workshop: Workshop, version: Version, architecture: Architecture | Non
 
     Raises:
         VersionIncomplete: Its files are not there, or not those of the manifest.
+        VersionUnproven: Its passport failed, and nobody accepted that.
         LayerRefused: It asks for an option layer that does not exist.
         ImageTooLarge: Lambda would refuse it.
     """
     manifest = version.manifest
     machine = architecture or Architecture(manifest.resources.architecture)
+    _check_proof(version)
     _check_size(version)
     parts = {**_shared(workshop, version, machine), "model.tar": _model(workshop, version)}
     folder = workshop.build / "images" / f"{manifest.name}-{version.number}-{machine}"
     context = Context(folder, version, machine, parts)
     _lay_out(context, (workshop.root / _DOCKERFILE).read_text())
     return context
+
+
+def _check_proof(version: Version) -> None:
+    if not version.is_proven:
+        name = version.manifest.name
+        raise VersionUnproven(
+            f"{_label(version)} has a passport that failed",
+            f"see `modelet show {name}@{version.number}`, or record why it is good enough with"
+            f' `modelet build {name} --accept "..."`',
+        )
 
 
 def _check_size(version: Version) -> None:
@@ -137,8 +149,8 @@ def _model(workshop: Workshop, version: Version) -> Archive:
 def _shipped(version: Version) -> list[str]:
     """The files of a version that its function reads, besides the manifest."""
     manifest = version.manifest
-    unread = _TOOLCHAIN_ONLY | ({"model.ort"} if manifest.target == "gpu" else set())
-    return sorted(set(manifest.files) - unread)
+    loaded = {manifest.graph.file} if manifest.target == "cpu" else set()
+    return sorted(set(manifest.files) - (_TOOLCHAIN_ONLY - loaded))
 
 
 def _label(version: Version) -> str:

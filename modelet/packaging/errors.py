@@ -7,6 +7,7 @@ Refused
     ├── CompilerUnavailable   no way to compile bytecode for the base image's Python
     ├── CompilationFailed     a file that ships is not valid Python
     ├── VersionIncomplete     a version's binaries are not built on this machine
+    ├── VersionUnproven       a version's passport failed
     ├── ImageTooLarge         over Lambda's limit
     ├── BuilderMissing        neither docker, podman, buildah nor finch works here
     └── BuildFailed           the builder ran and failed
@@ -37,6 +38,10 @@ class CompilationFailed(PackagingRefused):
 
 class VersionIncomplete(PackagingRefused):
     """A version whose binaries are not on this machine cannot be packed."""
+
+
+class VersionUnproven(PackagingRefused):
+    """A version whose passport failed may not be given to callers."""
 
 
 class ImageTooLarge(PackagingRefused):

@@ -1,6 +1,5 @@
 """Settings and manifests that AWS would refuse are refused before anything is deployed, and say why."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,7 @@ from infra.config import DEV, PROD
 from infra.errors import ModelRefused, NotBuilt, SettingsRefused
 from infra.settings import ApiKeys, Cors, Jwt, Throttle, UsagePlan, Waf
 from infra.sources import Sources
-from modelet_runtime.manifest import Resources
+from modelet_runtime.manifest import Proof, Resources
 
 PLAN = UsagePlan(callers=("acme",), throttle=Throttle(rate_per_s=1, burst=1), requests_per_month=1)
 
@@ -87,13 +86,14 @@ class TestFleet:
         with pytest.raises(NotBuilt, match="Dockerfile is missing: make it with `modelet build"):
             self.read(tmp_path)
 
-    @pytest.mark.parametrize("passport", [{"passed": False}, {}])
-    def test_a_version_that_was_not_proven(self, tmp_path, passport: dict[str, object]):
-        make_checkout(tmp_path, [demo("a_a")])
-        path = Sources(tmp_path).models / "a_a" / "versions" / "1" / "passport.json"
-        path.write_text(json.dumps(passport))
+    def test_a_version_that_was_not_proven(self, tmp_path):
+        make_checkout(tmp_path, [demo("a_a", proof=Proof(passed=False))])
         with pytest.raises(ModelRefused, match="a_a@1: its passport says that it did not pass"):
             self.read(tmp_path)
+
+    def test_a_version_that_failed_and_was_accepted(self, tmp_path):
+        make_checkout(tmp_path, [demo("a_a", proof=Proof(passed=False, accepted="only a preview"))])
+        assert [model.name for model in self.read(tmp_path)] == ["a_a"]
 
     def test_versions_to_pin(self, tmp_path):
         make_checkout(tmp_path, [demo("a_a", version=v) for v in (1, 2, 3)])

@@ -40,7 +40,7 @@ def add_model(root: Path, model: Manifest) -> None:
     version.mkdir(parents=True)
     (version / FILE_NAME).write_text(json.dumps(model.to_dict()))
     (version / "golden.json").write_text(json.dumps({"of": model.name, "version": model.version}))
-    (version / "passport.json").write_text(json.dumps({"passed": True}))
+    (version / "passport.json").write_text(json.dumps({"passed": model.proof.passed}))
     images = root / "layers" / ".build" / "images"
     context = images / f"{model.name}-{model.version}-{model.resources.architecture}"
     context.mkdir(parents=True)

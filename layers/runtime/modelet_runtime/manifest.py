@@ -15,6 +15,10 @@ from modelet_runtime.errors import ArtifactError
 FORMAT = 1
 FILE_NAME = "manifest.json"
 
+# The two forms in which a version holds its graph; `Graph.file` says which of them a function loads.
+ORT_FILE = "model.ort"
+ONNX_FILE = "model.onnx"
+
 _T = TypeVar("_T")
 
 
@@ -62,11 +66,29 @@ class Graph:
         opsets: Operator set version per domain; the default domain is `ai.onnx`.
         operators: How many nodes there are of each operator.
         precision: What the weights are stored as: `fp32`, `int8-dynamic`, ...
+        file: What the function loads: `model.ort` is mapped as it was optimised at build time,
+            `model.onnx` is optimised for the CPU at hand while it loads.
+        formula: How the weights were made smaller, so that they can be made again; empty for `fp32`.
     """
 
     opsets: Mapping[str, int]
     operators: Mapping[str, int]
     precision: str = "fp32"
+    file: str = ORT_FILE
+    formula: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether a version may be given to callers.
+
+    Attributes:
+        passed: Whether its passport says that the answers are as they should be.
+        accepted: Why it is given to callers all the same; empty unless a person said so.
+    """
+
+    passed: bool = True
+    accepted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,7 @@ class Manifest:
         layers: Option layers the steps need, such as `image`.
         files: Digest per file of the version folder; `manifest.json` and `passport.json` have none.
         tools: Version per tool that took part in the build.
+        proof: Whether it may be given to callers.
         format: The manifest's own version.
     """
 
@@ -159,7 +182,13 @@ class Manifest:
     layers: tuple[str, ...]
     files: Mapping[str, FileDigest]
     tools: Mapping[str, str]
+    proof: Proof = field(default_factory=Proof)
     format: int = FORMAT
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it may be given to callers: its passport passed, or a person accepted it."""
+        return self.proof.passed or bool(self.proof.accepted)
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
@@ -195,6 +224,7 @@ class Manifest:
             values["graph"] = _read(Graph, document["graph"], f"{where}: graph")
             values["resources"] = _read(Resources, document["resources"], f"{where}: resources")
             values["layers"] = tuple(document["layers"])
+            values["proof"] = _read(Proof, document.get("proof", {}), f"{where}: proof")
             values["files"] = {
                 name: _read(FileDigest, digest, f"{where}: files.{name}")
                 for name, digest in document["files"].items()

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from modelet_runtime.errors import ArtifactError, ModeletError
-from modelet_runtime.manifest import FileDigest, Manifest
+from modelet_runtime.manifest import ONNX_FILE, ORT_FILE, FileDigest, Manifest
 from modelet_runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from modelet_runtime.http.messages import Response
     from modelet_runtime.session import Session
 
-MODEL_FILE = "model.ort"
-
-# Files of a version that are for people and the toolchain; a function never opens them.
-_NEVER_READ = frozenset({"model.onnx", "passport.json", "golden.json", "README.md"})
+# Files of a version that a function does not open beside its session: for people and the toolchain, or
+# the graph, of which the session loads one form.
+_NEVER_READ = frozenset({ORT_FILE, ONNX_FILE, "passport.json", "golden.json", "README.md"})
 
 # Lambda gives init 10 s; a model that is slower than this warms up with its first request.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -68,7 +67,7 @@ class Loading(Thread):
 
         manifest, folder = self._manifest, self._settings.model_dir
         if self._settings.verify_digests:
-            verify(folder, manifest.files, set(manifest.files) - _NEVER_READ - {MODEL_FILE})
+            verify(folder, manifest.files, set(manifest.files) - _NEVER_READ)
         steps = pipeline.build(manifest, folder)
         predictor = Predictor(manifest, self._wait(), steps)
         cold_start = ColdStart((perf_counter() - self._started_s) * 1000, self._session_load_ms)
@@ -81,11 +80,11 @@ class Loading(Thread):
         # Imported here, so that the library loads in this thread.
         from modelet_runtime.ort import OrtSession, SessionOptions  # noqa: PLC0415
 
-        folder = self._settings.model_dir
+        folder, file = self._settings.model_dir, self._manifest.graph.file
         if self._settings.verify_digests:
-            verify(folder, self._manifest.files, [MODEL_FILE])
+            verify(folder, self._manifest.files, [file])
         session = OrtSession(
-            folder / MODEL_FILE,
+            folder / file,
             self._settings.threads,
             options=SessionOptions(arena=self._settings.arena, spinning=self._settings.spinning),
             library=self._settings.library,

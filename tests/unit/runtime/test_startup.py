@@ -71,6 +71,28 @@ class TestStart:
         assert start(tmp_path)(Request("GET", f"/v2/models/{name}")).status == 200
 
 
+class TestForms:
+    def test_the_file_that_the_manifest_names_is_loaded(self, version):
+        proto = graphs.softmax()
+        (version / "model.onnx").write_bytes(proto.SerializeToString())
+        (version / "model.ort").unlink()
+        data = (version / "model.onnx").read_bytes()
+        manifest = Manifest.load(version)
+        digest = FileDigest(hashlib.sha256(data).hexdigest(), len(data))
+        rewrite(
+            version,
+            graph=replace(manifest.graph, file="model.onnx"),
+            files={**manifest.files, "model.onnx": digest},
+        )
+        assert start(version)(Request("GET", "/v2/health/ready")).status == 200
+
+    def test_it_is_verified_as_any_other(self, version):
+        manifest = Manifest.load(version)
+        rewrite(version, graph=replace(manifest.graph, file="model.onnx"))
+        with pytest.raises(ArtifactError, match=r"model.onnx: the manifest has no digest"):
+            start(version)
+
+
 class TestBrokenArtifacts:
     def test_no_manifest(self, tmp_path):
         with pytest.raises(ArtifactError, match=FILE_NAME):

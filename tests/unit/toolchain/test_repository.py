@@ -4,6 +4,7 @@ from support.graphs import identity
 
 from modelet.errors import UnknownModel
 from modelet.repository import Repository, Version, served_version
+from modelet_runtime.manifest import Proof
 
 
 @pytest.fixture
@@ -35,6 +36,16 @@ def test_the_highest_complete_version_is_served(repository):
     assert served_version(model).number == 1
     (model.path / "versions" / "1" / "manifest.json").write_text("{")
     assert served_version(model) is None
+
+
+def test_a_version_whose_passport_failed_is_not_served_unless_accepted(repository):
+    model = repository.model("demo_model")
+    folder = model.path / "versions" / "10"
+    write_version(folder, identity(), version=10, proof=Proof(passed=False))
+    assert not model.version(10).is_proven
+    assert served_version(model).number == 2
+    write_version(folder, identity(), version=10, proof=Proof(passed=False, accepted="for a demonstration"))
+    assert served_version(model).number == 10
 
 
 def test_a_changed_file_of_the_same_length_is_found_by_its_digest(repository):

@@ -12,11 +12,11 @@ from support.projects import DOCKERFILE
 
 from modelet.packaging import context
 from modelet.packaging.context import LAMBDA_LIMIT_BYTES
-from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete
+from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete, VersionUnproven
 from modelet.packaging.layer import Workshop
 from modelet.packaging.platforms import Architecture
 from modelet.repository import Version
-from modelet_runtime.manifest import FileDigest, Resources
+from modelet_runtime.manifest import ONNX_FILE, FileDigest, Graph, Proof, Resources
 
 FILES = {"model.ort": b"weights", "model.onnx": b"graph", "golden.json": b"{}", "passport.json": b"{}"}
 
@@ -63,6 +63,17 @@ def test_the_model_goes_along_without_what_only_the_toolchain_reads(
         "opt/model/model.ort": b"weights",
         "opt/model/vocabulary.txt": b"a b",
     }
+
+
+def test_the_form_that_is_loaded_goes_along(workshop: Workshop, project: Path) -> None:
+    staged = context.stage(workshop, write_version(project, "file_type", graph=Graph({}, {}, file=ONNX_FILE)))
+
+    assert set(members(staged.folder / "model.tar")) == {"opt/model/manifest.json", "opt/model/model.onnx"}
+
+
+def test_a_version_that_was_not_proven_is_refused(workshop: Workshop, project: Path) -> None:
+    with pytest.raises(VersionUnproven, match="file_type@3 has a passport that failed"):
+        context.stage(workshop, write_version(project, "file_type", proof=Proof(passed=False)))
 
 
 def test_hooks_go_along_with_their_bytecode(workshop: Workshop, project: Path) -> None:

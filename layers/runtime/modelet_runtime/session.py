@@ -1,10 +1,14 @@
 """The one seam: whatever runs the graph, in this process or behind an endpoint."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Protocol
 
 from modelet_runtime.manifest import Signature
 from modelet_runtime.tensor import Tensor
+
+# Who ran the graph of the current request, where it was not whom the model is meant for.
+served_by: ContextVar[str | None] = ContextVar("served_by", default=None)
 
 
 class Session(Protocol):

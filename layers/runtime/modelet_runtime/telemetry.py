@@ -22,6 +22,7 @@ from modelet_runtime.http.failures import code_of
 from modelet_runtime.http.messages import Request, Response
 from modelet_runtime.manifest import Manifest
 from modelet_runtime.statistics import Statistics
+from modelet_runtime.session import served_by
 
 NAMESPACE = "modelet"
 # What rings a deployed model's alarm and rolls a canary back. Not 501 and 504: with an extension that
@@ -79,7 +80,10 @@ class Telemetry:
             **self._since_last_request(),
         }
         properties = {"request_id": request.request_id, "status": response.status}
-        blob: dict[str, Any] = {**self._metrics.serialize_metric_set(metrics, self._dimensions, properties)}
+        if (server := served_by.get()) is not None:
+            metrics["served_by_twin"] = _metric("Count", 1)
+            properties["served_by"] = server
+        blob = self._blob(metrics, properties)
         if error is not None:
             blob["code"] = code_of(error)
             blob["_aws"]["CloudWatchMetrics"].append(_BY_CODE)

@@ -1,17 +1,14 @@
 """The endpoint where it answers, its twin on the CPU where it cannot: never minutes of errors."""
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from functools import cached_property
 
 from modelet_runtime.endpoint.faults import EndpointUnavailable
 from modelet_runtime.manifest import Signature
-from modelet_runtime.session import Session
+from modelet_runtime.session import Session, served_by
 from modelet_runtime.tensor import Tensor
 
 CPU = "cpu"
-# Who ran the graph of the current request, where it was not whom the model is meant for.
-served_by: ContextVar[str | None] = ContextVar("served_by", default=None)
 
 
 class ShieldedSession:

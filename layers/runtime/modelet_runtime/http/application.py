@@ -13,6 +13,7 @@ from modelet_runtime.http.sagemaker import SageMakerRoutes
 from modelet_runtime.http.tensorflow_serving import TensorFlowServingRoutes
 from modelet_runtime.manifest import Manifest
 from modelet_runtime.predictor import Predictor
+from modelet_runtime.session import served_by
 
 Observer = Callable[[Request, Response, Exception | None], None]
 
@@ -71,13 +72,13 @@ class Application:
     def __call__(self, request: Request) -> Response:
         """Answer a request; never raises."""
         failure: Exception | None = None
+        served_by.set(None)
         try:
             response = self._answer(request)
         except Exception as error:
             failure = error
             response = failures.to_response(error, request.request_id)
-        if request.request_id:
-            response = replace(response, headers={**response.headers, "x-request-id": request.request_id})
+        response = replace(response, headers={**response.headers, **_about(request)})
         if request.method == "HEAD":
             response = replace(response, body=b"")
         if self._observe is not None:
@@ -98,6 +99,13 @@ class Application:
             size = len(response.body)
             raise PayloadTooLarge(f"the answer of {size} bytes is over Lambda's 6 MB: {LARGE_DATA_WAY}")
         return response
+
+
+def _about(request: Request) -> dict[str, str]:
+    """Headers that every answer to a request carries."""
+    headers = {"x-request-id": request.request_id} if request.request_id else {}
+    server = served_by.get()
+    return headers if server is None else headers | {"x-served-by": server}
 
 
 def _check_target(target: Target, manifest: Manifest, alias: str | None) -> None:

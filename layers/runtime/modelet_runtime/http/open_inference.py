@@ -8,6 +8,7 @@ from modelet_runtime.predictor import Predictor
 from modelet_runtime.protocols import json_codec, open_inference, open_inference_documents
 from modelet_runtime.protocols.media_type import MediaType
 from modelet_runtime.protocols.open_inference import InferRequest
+from modelet_runtime.session import served_by
 
 LENGTH_HEADER = "inference-header-content-length"
 # SageMaker drops headers it does not know, so the length travels in the media type as well.
@@ -91,7 +92,7 @@ class OpenInferenceRoutes:
         tensors = self._predictor.infer(
             parsed.inputs, None if names == self._output_names else names, min(timeouts_s, default=None)
         )
-        body, length = open_inference.render(self._manifest, parsed, tensors)
+        body, length = open_inference.render(self._manifest, parsed, tensors, served_by.get())
         if length is None:
             return Response(200, {"content-type": JSON}, body)
         kind = f"{SAGEMAKER_BINARY};{_SAGEMAKER_LENGTH}={length}" if for_sagemaker else _OCTETS

@@ -98,13 +98,16 @@ def parse_document(
     )
 
 
-def render(manifest: Manifest, request: InferRequest, tensors: Sequence[Tensor]) -> tuple[bytes, int | None]:
+def render(
+    manifest: Manifest, request: InferRequest, tensors: Sequence[Tensor], served_by: str | None = None
+) -> tuple[bytes, int | None]:
     """Render the response.
 
     Args:
         manifest: The model's manifest: its name, version and labels.
         request: What was asked.
         tensors: One per output of the request, in its order.
+        served_by: Who ran the graph, where it was not whom the model is meant for.
 
     Returns:
         The body, and the length of its JSON part when binary tensors follow it.
@@ -133,8 +136,9 @@ def render(manifest: Manifest, request: InferRequest, tensors: Sequence[Tensor])
     document: dict[str, Any] = {"model_name": manifest.name, "model_version": str(manifest.version)}
     if request.id is not None:
         document["id"] = request.id
-    if non_finite:
-        document["parameters"] = {"non_finite": non_finite}
+    parameters = {"non_finite": non_finite or None, "served_by": served_by}
+    if said := {name: value for name, value in parameters.items() if value is not None}:
+        document["parameters"] = said
     document["outputs"] = outputs
     header = json_codec.dumps(document)
     if any(wanted.binary for wanted in request.outputs):

@@ -14,12 +14,12 @@ from modelet_runtime.endpoint.breaker import Breaker
 from modelet_runtime.endpoint.client import Reply
 from modelet_runtime.endpoint.faults import EndpointUnavailable, of_response
 from modelet_runtime.endpoint.retry import Retry
-from modelet_runtime.endpoint.shield import served_by
 from modelet_runtime.endpoint.wire import LENGTH, MEDIA_TYPE, Wire
 from modelet_runtime.errors import DeadlineExceeded, InferenceRejected, ModeletError
 from modelet_runtime.manifest import Signature, TensorSpec
 from modelet_runtime.protocols import open_inference
 from modelet_runtime.protocols.media_type import MediaType
+from modelet_runtime.session import served_by
 from modelet_runtime.tensor import DATATYPES, Tensor
 
 SIGNATURE = Signature(

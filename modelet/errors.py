@@ -8,6 +8,7 @@ Refused
 ├── OwnerCodeFailed     train.py or hooks.py raised
 ├── ProofFailed         the artifact does not answer as the original does
 ├── UnknownModel        no such model or version
+├── MoveRefused         an alias may not move to that version
 └── ServiceRefused      the service does not answer, or answers with an error
 
 The command line prints the sentence and exits with 1.
@@ -68,6 +69,10 @@ class ProofFailed(Refused):
 
 class UnknownModel(Refused):
     """There is no such model or version."""
+
+
+class MoveRefused(Refused):
+    """An alias may not move there: the version is not built, not proven, or breaks callers."""
 
 
 class ServiceRefused(Refused):

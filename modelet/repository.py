@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from modelet.errors import UnknownModel
+from modelet_runtime.aliases import Aliases
 from modelet_runtime.errors import ArtifactError
 from modelet_runtime.manifest import Manifest
 
@@ -83,6 +84,17 @@ class Version:
             return self.manifest.is_proven
         except ArtifactError:
             return False
+
+    @property
+    def obstacle(self) -> str:
+        """Why it may not be given to callers, to be said after "version 3 ..."; empty if it may."""
+        try:
+            missing = self.missing_files()
+        except ArtifactError as error:
+            return f"is unreadable ({error})"
+        if missing:
+            return f"is not built here ({', '.join(missing)} missing)"
+        return "" if self.is_proven else "has a passport that failed"
 
 
 @dataclass(frozen=True)
@@ -171,11 +183,23 @@ class Repository:
 
 
 def served_version(model: ModelFolder) -> Version | None:
-    """The version that answers: the highest one that is complete and proven; None if there is none."""
-    for version in reversed(model.versions()):
-        if version.is_complete and version.is_proven:
-            return version
-    return None
+    """The version that answers whoever names none: `live` of aliases.toml, or else the highest servable.
+
+    None if that is not complete and proven.
+
+    Raises:
+        ArtifactError: The file is wrong.
+    """
+    aliases = Aliases.load(model.path)
+    if aliases is None:
+        return highest_servable(model)
+    found = (version for version in model.versions() if version.number == aliases.live)
+    return next((version for version in found if not version.obstacle), None)
+
+
+def highest_servable(model: ModelFolder) -> Version | None:
+    """The highest version that is complete and proven; None if there is none."""
+    return next((version for version in reversed(model.versions()) if not version.obstacle), None)
 
 
 def sha256(path: Path) -> str:

@@ -3,9 +3,11 @@ PYTHON ?= python3
 PORT ?= 8080
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+FRAMEWORKS := .cache/frameworks/bin
+TORCH := $(shell sed -n 's/^torch = \["\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-infra install-kserve run test test-infra test-containers test-clients soak check fix bench synth images lock docs clean
+.PHONY: help install install-infra install-kserve install-frameworks run test test-frameworks test-infra test-containers test-clients soak check fix bench synth images lock docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -36,6 +38,18 @@ install-kserve: .cache/kserve/.installed
 	@.cache/kserve/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+install-frameworks: .cache/frameworks/.installed  ## Make .cache/frameworks: the toolchain with PyTorch, Keras and TensorFlow
+
+# PyTorch comes by itself, without what it requires: that is in the lock, except for CUDA.
+.cache/frameworks/.installed: requirements/frameworks.lock pyproject.toml
+	@echo "Installing PyTorch, Keras and TensorFlow into .cache/frameworks (once; about two minutes, 4 GB)"
+	@$(PYTHON) -m venv .cache/frameworks
+	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps "$(TORCH)"
+	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(FRAMEWORKS)/python -c 'import torch' || { echo "pip found a build of PyTorch that needs CUDA: give it the index of CPU builds (PIP_EXTRA_INDEX_URL) and run make install-frameworks again"; exit 1; }
+	@touch $@
+
 run: install  ## Build what is missing and serve everything on http://127.0.0.1:$(PORT)
 	@$(BIN)/modelet build
 	@exec $(BIN)/modelet serve --port $(PORT)
@@ -43,6 +57,10 @@ run: install  ## Build what is missing and serve everything on http://127.0.0.1:
 test: install  ## Unit and functional tests: no AWS, Docker or GPU
 	@$(BIN)/modelet build
 	@$(BIN)/python -m pytest tests/unit tests/functional
+
+test-frameworks: install-frameworks  ## Converters of the heavy frameworks, and the examples that need them
+	@$(FRAMEWORKS)/modelet build
+	@$(FRAMEWORKS)/python -m pytest tests/frameworks
 
 test-infra: install-infra  ## Tests of the CDK app
 	@$(BIN)/python -m pytest tests/infra
@@ -93,6 +111,9 @@ lock: install  ## Pin and hash the dependencies anew
 	@$(PIP) install --quiet uv
 	@$(COMPILE) $(EXTRAS) --output-file requirements/dev.lock pyproject.toml
 	@$(COMPILE) $(EXTRAS) --extra infra --output-file requirements/infra.lock pyproject.toml
+	@$(COMPILE) $(EXTRAS) --extra torch --extra keras --extra tensorflow --extra examples-frameworks \
+	  --constraint requirements/dev.lock --override requirements/frameworks.overrides \
+	  --output-file requirements/frameworks.lock pyproject.toml requirements/frameworks.in
 	@for peer in kserve mlserver; do \
 	  $(COMPILE) --output-file requirements/$$peer.lock requirements/$$peer.in; \
 	done

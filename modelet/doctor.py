@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal
 
 from modelet import paths
 from modelet.errors import Refused
+from modelet.extras import requirements
 from modelet_runtime.errors import ArtifactError
 from modelet_runtime.ort.library import find_library
 
@@ -21,7 +22,11 @@ Which = Callable[[str], str | None]
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 11), (3, 14)
 _EXTRAS: Mapping[str, str] = {
     "sklearn": "scikit-learn models",
+    "torch": "PyTorch models",
+    "keras": "Keras models",
+    "tensorflow": "TensorFlow models",
     "examples": "the example file_type",
+    "examples-frameworks": "the examples that PyTorch or Keras makes",
     "infra": "deploying with the CDK",
     "dev": "tests and checks",
 }
@@ -87,7 +92,7 @@ def _checkout() -> Finding:
 
 def _packages() -> Iterator[Finding]:
     """The distributions that modelet itself requires and that are not there; one line if all are."""
-    missing = [name for name, marker in _requirements() if not marker and not _version(name)]
+    missing = [name for name, marker in requirements() if not marker and not _version(name)]
     for name in missing:
         yield Finding(name, "missing", "", "the toolchain", f"run `pip install {name}`")
     if not missing:
@@ -104,7 +109,7 @@ def _library() -> Finding:
 
 def _extras() -> Iterator[Finding]:
     for extra, purpose in _EXTRAS.items():
-        names = [name for name, marker in _requirements() if marker == extra]
+        names = [name for name, marker in requirements() if marker == extra]
         if not names:
             continue
         missing = [name for name in names if not _version(name)]
@@ -139,19 +144,6 @@ def _distribution(name: str, purpose: str) -> Finding:
     version = _version(name)
     remedy = "" if version else f"run `pip install {name}` (Linux on x86_64)"
     return Finding(name, "ok" if version else "optional", version, purpose, remedy)
-
-
-def _requirements() -> Sequence[tuple[str, str]]:
-    """What modelet requires: names of distributions, each with its extra or an empty string."""
-    pairs = []
-    for line in metadata.requires("modelet") or ():
-        requirement, _, marker = line.partition(";")
-        name = requirement.strip()
-        for end in "[<>=!~ (":
-            name = name.partition(end)[0]
-        extra = marker.partition("extra ==")[2].strip().strip("\"' )")
-        pairs.append((name, extra))
-    return pairs
 
 
 def _version(name: str) -> str:

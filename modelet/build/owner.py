@@ -20,9 +20,9 @@ import numpy as np
 import onnx
 import pybase64
 
-from modelet.build.converters import missing
 from modelet.build.framing import receive, send
 from modelet.errors import OwnerCodeFailed
+from modelet.extras import missing
 from modelet.tensor_json import from_json, to_json
 from modelet_runtime.tensor import Tensor
 

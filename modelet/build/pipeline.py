@@ -19,15 +19,16 @@ class Outcome:
 
     Attributes:
         model: The model's name.
-        version: Its newest version.
-        action: `kept` what was there, `restored` its binaries, or `built` a new version.
+        version: Its newest version; None if there is none.
+        action: `kept` what was there, `restored` its binaries, `built` a new version, or `skipped` a model
+            whose framework is not installed.
         reason: Why, in a few words.
         seconds: How long it took.
     """
 
     model: str
-    version: int
-    action: Literal["kept", "restored", "built"]
+    version: int | None
+    action: Literal["kept", "restored", "built", "skipped"]
     reason: str
     seconds: float
 
@@ -46,7 +47,7 @@ def build(model: ModelFolder, report: Report = lambda stage: None) -> Outcome:
     with folder.locked(model.path):
         todo = plan(model)
         if todo.action == "keep" and todo.newest:
-            return Outcome(model.name, todo.newest.number, "kept", "up to date", perf_counter() - started_s)
+            return Outcome(model.name, todo.newest.number, "kept", todo.reason, perf_counter() - started_s)
         # Frameworks are imported for work, not to find that there is none: `make run` builds every time.
         from modelet.build.stages import Stages  # noqa: PLC0415
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from modelet.build.converters import CONVERTERS
 from modelet.build.fingerprint import fingerprint
+from modelet.errors import MissingExtra
 from modelet.recipe import Recipe
 from modelet.repository import ModelFolder, Version
 from modelet_runtime.errors import ArtifactError
@@ -45,12 +46,21 @@ def plan(model: ModelFolder) -> Plan:
     Raises:
         RecipeRefused: `model.toml` is missing or wrong.
         SourceRefused: A file it names is not there.
+        MissingExtra: A package it names is not there, and the newest version is not whole; or that version
+            has to be restored and its framework is not there.
     """
     recipe = Recipe.load(model.path)
-    source_sha256 = fingerprint(recipe, model.path)
     versions = model.versions()
     newest = versions[-1] if versions else None
+    try:
+        source_sha256 = fingerprint(recipe, model.path)
+    except MissingExtra as error:
+        if newest is None or not _is_whole(newest):
+            raise
+        return Plan(model, recipe, newest.manifest.source.sha256, newest, "keep", f"kept: {error.reason}")
     action, reason = _decide(newest, source_sha256)
+    if action == "restore" and newest:
+        CONVERTERS[newest.manifest.source.kind].require()
     return Plan(model, recipe, source_sha256, newest, action, reason)
 
 
@@ -67,7 +77,11 @@ def _decide(newest: Version | None, source_sha256: str) -> tuple[Action, str]:
         return "build", changed
     if broken := sorted({*newest.missing_files(), *newest.changed_files()}):
         return "restore", f"{', '.join(broken)} of version {newest.number} missing or changed"
-    return "keep", ""
+    return "keep", "up to date"
+
+
+def _is_whole(version: Version) -> bool:
+    return version.is_complete and not version.changed_files()
 
 
 def changed_tools(manifest: Manifest) -> str:

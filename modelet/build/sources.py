@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from modelet.errors import SourceRefused
+from modelet.extras import missing
 
 PACKAGE_PREFIX = "pkg:"
 _FUNCTION = re.compile(r"(?P<file>[\w./-]+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -112,7 +113,7 @@ def _packaged(uri: str, key: str) -> Path:
         raise SourceRefused(f"{key}: expected pkg:<package>/<path>, got '{uri}'")
     locations = list(_locations(package))
     if not locations:
-        raise SourceRefused(
+        raise missing(package) or SourceRefused(
             f"{key}: package '{package}' is not installed", f"install what provides '{package}'"
         )
     for location in locations:

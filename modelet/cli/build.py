@@ -10,6 +10,7 @@ from modelet.cli.output import MODELS, REFUSED, AsJson, Models, messages, print_
 
 if TYPE_CHECKING:
     from modelet.build.pipeline import Outcome
+    from modelet.errors import MissingExtra
     from modelet.repository import ModelFolder
 
 app = typer.Typer()
@@ -57,9 +58,10 @@ def build(
 ) -> None:
     """Build what is missing or changed: binaries again, or the next version.
 
-    A model that is refused does not keep the others from being built.
+    A model that is refused does not keep the others from being built. Without names, a model whose
+    framework is not installed is skipped.
     """
-    from modelet.errors import Refused
+    from modelet.errors import MissingExtra, Refused
     from modelet.repository import Repository
 
     repository = Repository(models)
@@ -67,13 +69,16 @@ def build(
     outcomes, refused = [], False
     for model in chosen:
         try:
-            outcomes.append(_build(model))
+            outcome = _build(model)
         except Refused as error:
-            refuse(error)
-            refused = True
-        else:
-            if not as_json:
-                _tell(outcomes[-1], as_json)
+            if names or not isinstance(error, MissingExtra):
+                refuse(error)
+                refused = True
+                continue
+            outcome = _skipped(model, error)
+        outcomes.append(outcome)
+        if not as_json:
+            _tell(outcome, as_json)
     if as_json:
         print_json([_document(outcome) for outcome in outcomes])
     if refused:
@@ -88,11 +93,20 @@ def _build(model: ModelFolder) -> Outcome:
         return build_model(model, lambda stage: status.update(f"{model.name}: {stage}"))
 
 
+def _skipped(model: ModelFolder, error: MissingExtra) -> Outcome:
+    from modelet.build.pipeline import Outcome
+
+    versions = model.versions()
+    return Outcome(model.name, versions[-1].number if versions else None, "skipped", str(error), 0.0)
+
+
 def _tell(outcome: Outcome, as_json: bool) -> None:
     if as_json:
         print_json(_document(outcome))
     elif outcome.action == "kept":
-        results.print(f"{outcome.model}  version {outcome.version}  up to date")
+        results.print(f"{outcome.model}  version {outcome.version}  {outcome.reason}")
+    elif outcome.action == "skipped":
+        results.print(f"{outcome.model}  skipped: {outcome.reason}", markup=False)
     else:
         done = f"{outcome.action} in {outcome.seconds:.1f} s"
         results.print(f"{outcome.model}  version {outcome.version}  {done}: {outcome.reason}", markup=False)

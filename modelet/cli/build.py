@@ -45,7 +45,7 @@ def add(
     except BaseException:  # Ctrl-C included
         added.undo()
         raise
-    _tell(outcome, as_json)
+    _tell(added.model, outcome, as_json)
 
 
 @app.command()
@@ -58,7 +58,8 @@ def build(
 ) -> None:
     """Build what is missing or changed: binaries again, or the next version.
 
-    A model that is refused does not keep the others from being built. Without names, a model whose
+    Where aliases.toml says what is live, a new version waits for `modelet promote`. A model that is refused
+    does not keep the others from being built. Without names, a model whose
     framework is not installed is skipped.
     """
     from modelet.errors import MissingExtra, Refused
@@ -66,7 +67,7 @@ def build(
 
     repository = Repository(models)
     chosen = [repository.model(name) for name in names] if names else repository.models()
-    outcomes, refused = [], False
+    done, refused = [], False
     for model in chosen:
         try:
             outcome = _build(model)
@@ -76,11 +77,11 @@ def build(
                 refused = True
                 continue
             outcome = _skipped(model, error)
-        outcomes.append(outcome)
+        done.append((model, outcome))
         if not as_json:
-            _tell(outcome, as_json)
+            _tell(model, outcome, as_json)
     if as_json:
-        print_json([_document(outcome) for outcome in outcomes])
+        print_json([_document(model, outcome) for model, outcome in done])
     if refused:
         raise typer.Exit(REFUSED)
 
@@ -100,19 +101,29 @@ def _skipped(model: ModelFolder, error: MissingExtra) -> Outcome:
     return Outcome(model.name, versions[-1].number if versions else None, "skipped", str(error), 0.0)
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+def _tell(model: ModelFolder, outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        print_json(_document(outcome))
-    elif outcome.action == "kept":
+        print_json(_document(model, outcome))
+        return
+    if outcome.action == "kept":
         results.print(f"{outcome.model}  version {outcome.version}  {outcome.reason}")
     elif outcome.action == "skipped":
         results.print(f"{outcome.model}  skipped: {outcome.reason}", markup=False)
     else:
         done = f"{outcome.action} in {outcome.seconds:.1f} s"
         results.print(f"{outcome.model}  version {outcome.version}  {done}: {outcome.reason}", markup=False)
+    if following := _next_step(model, outcome):
+        results.print(f"{outcome.model}  {following}", markup=False)
 
 
-def _document(outcome: Outcome) -> dict[str, object]:
+def _document(model: ModelFolder, outcome: Outcome) -> dict[str, object]:
     from dataclasses import asdict
 
-    return asdict(outcome)
+    return {**asdict(outcome), "next_step": _next_step(model, outcome)}
+
+
+def _next_step(model: ModelFolder, outcome: Outcome) -> str:
+    """How the version comes to answer, where it does not do so already."""
+    from modelet.aliases.standing import next_step
+
+    return "" if outcome.version is None else next_step(model, outcome.version)

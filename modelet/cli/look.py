@@ -13,17 +13,18 @@ from modelet.cli.output import MODELS, AsJson, Models, messages, print_json, res
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from modelet.aliases.standing import Standing
     from modelet.repository import ModelFolder, Version
     from modelet_runtime.manifest import Manifest, TensorSpec
 
 app = typer.Typer()
 
-_COLUMNS = ("model", "version", "state", "source", "target", "inputs", "outputs")
+_COLUMNS = ("model", "live", "canary", "state", "source", "target", "inputs", "outputs")
 
 
 @app.command("list")
 def list_models(models: Models = MODELS, as_json: AsJson = False) -> None:
-    """List the models: the version that is served, what it takes and what it answers."""
+    """List the models: the versions that answer, what they take and what they give."""
     from modelet.repository import Repository
 
     rows = [_row(model) for model in Repository(models).models()]
@@ -32,10 +33,10 @@ def list_models(models: Models = MODELS, as_json: AsJson = False) -> None:
         return
     table = Table(*_COLUMNS, box=None)
     for row in rows:
-        table.add_row(*(escape(str(row[column] or "-")) for column in _COLUMNS))
+        table.add_row(*(escape(_cell(row[column])) for column in _COLUMNS))
     results.print(table)
-    if any(row["version"] is None for row in rows):
-        messages.print("`modelet build` makes what is missing", markup=False)
+    for trouble in {str(trouble): None for row in rows for trouble in _troubles(row)}:
+        messages.print(trouble, markup=False)
 
 
 @app.command()
@@ -49,40 +50,77 @@ def show(
     """Show a version: its signature, steps, files, and what its passport says."""
     from modelet.repository import Repository
 
-    version = Repository(models).version(reference)
+    repository = Repository(models)
+    version = repository.version(reference)
     passport = _passport(version)
+    alias = _alias(repository.model(reference.partition("@")[0]), version)
     if as_json:
-        print_json({"manifest": version.manifest.to_dict(), "passport": passport})
+        print_json({"manifest": version.manifest.to_dict(), "alias": alias, "passport": passport})
     else:
-        _print(version, passport)
+        _print(version, alias, passport)
 
 
 def _row(model: ModelFolder) -> dict[str, object]:
     """A model as one line: by key what a program reads, in order what a person does."""
-    from modelet.repository import served_version
+    from modelet.aliases.standing import standing
 
-    versions = [version.number for version in model.versions()]
-    row: dict[str, object] = dict.fromkeys(_COLUMNS, "")
-    row |= {"model": model.name, "versions": versions}
-    served = served_version(model)
-    if served is None:
-        return row | {"state": "binaries missing" if versions else "not built", "version": None}
-    manifest = served.manifest
-    return row | {
-        "version": served.number,
-        "state": "ready" if served.number == versions[-1] else f"version {versions[-1]} incomplete",
-        "source": manifest.source.kind,
-        "target": manifest.target,
-        "inputs": _signature(manifest.signature.inputs),
-        "outputs": _signature(manifest.signature.outputs),
+    found = standing(model)
+    numbers = [version.number for version in model.versions()]
+    shown = found.live or found.canary
+    manifest = shown.manifest if shown else None
+    return {
+        "model": model.name,
+        "live": found.live.number if found.live else None,
+        "canary": {"version": found.canary.number, "weight": found.weight} if found.canary else None,
+        "state": _state(found, numbers),
+        "source": manifest.source.kind if manifest else "",
+        "target": manifest.target if manifest else "",
+        "inputs": _signature(manifest.signature.inputs) if manifest else "",
+        "outputs": _signature(manifest.signature.outputs) if manifest else "",
+        "versions": numbers,
+        "troubles": [*found.troubles.values()],
     }
 
 
-def _print(version: Version, passport: Mapping[str, Any] | None) -> None:
+def _state(found: Standing, numbers: Sequence[int]) -> str:
+    if not numbers:
+        return "not built"
+    if found.live is None:
+        return "cannot answer"
+    if found.live.number == numbers[-1]:
+        return "ready"
+    return f"ready, newest is {numbers[-1]}"
+
+
+def _troubles(row: Mapping[str, object]) -> Sequence[object]:
+    troubles = row["troubles"]
+    return troubles if isinstance(troubles, list) else ()
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{value['version']} ({value['weight']:.3g})"
+    return str(value or "-")
+
+
+def _alias(model: ModelFolder, version: Version) -> str:
+    """What a version is at the moment."""
+    from modelet.aliases.standing import standing
+
+    found = standing(model)
+    if found.live and found.live.number == version.number:
+        return "live"
+    if found.canary and found.canary.number == version.number:
+        return f"canary, {found.weight:.3g} of live's requests"
+    return version.obstacle or "none"
+
+
+def _print(version: Version, alias: str, passport: Mapping[str, Any] | None) -> None:
     manifest, resources = version.manifest, version.manifest.resources
     missing = version.missing_files()
     facts = {
         "version": f"{manifest.version}" + (f"  ({', '.join(missing)} not built here)" if missing else ""),
+        "alias": alias,
         "description": manifest.description,
         "source": f"{manifest.source.uri}  ({manifest.source.kind})",
         "target": f"{manifest.target}, {resources.memory_mib} MiB, {resources.architecture}",

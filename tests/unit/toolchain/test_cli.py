@@ -201,19 +201,21 @@ class TestLook:
     def test_a_list_of_models(self, capsys, models):
         _, out, err = called(capsys, "list", "--models", models)
         assert "not built" in out
-        assert err == "`modelet build` makes what is missing\n"
+        assert err == "model 'demo_sum' has no version yet: run `modelet build demo_sum`\n"
         called(capsys, "build", "--models", models)
         _, out, _ = called(capsys, "list", "--models", models, "--json")
         assert json.loads(out) == [
             {
                 "model": "demo_sum",
-                "version": 1,
+                "live": 1,
+                "canary": None,
                 "state": "ready",
                 "source": "onnx",
                 "target": "cpu",
                 "inputs": "a FP32[?,2], b FP32[?,2]",
                 "outputs": "sum FP32[?,2], double FP32[?,2]",
                 "versions": [1],
+                "troubles": [],
             }
         ]
 
@@ -230,6 +232,7 @@ class TestLook:
             (models / "demo_sum" / "versions" / "1" / "manifest.json").read_bytes()
         )
         assert document["passport"]["passed"] is True
+        assert document["alias"] == "live"
 
 
 def test_a_prediction_is_printed(capsys, models, tmp_path):

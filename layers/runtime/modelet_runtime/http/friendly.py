@@ -18,6 +18,8 @@ class FriendlyRoutes:
     def run(self, request: Request, content_type: str) -> Response:
         """Answer a body of that content type."""
         values, many = friendly.parse(request.body, content_type, self._predictor.pipeline.media_types)
+        if not many and (rows := self._predictor.pipeline.rows(values[0])) is not None:
+            values, many = list(rows), True
         answers = self._predictor.predict(values, request.remaining_s)
         body, rendered = friendly.render(answers, many, request.headers.get("accept", ""))
         return Response(200, {"content-type": rendered}, body)

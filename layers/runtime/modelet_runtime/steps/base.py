@@ -5,11 +5,11 @@ any library being there, so the toolchain can read a `model.toml` on a machine t
 `bind` then makes the function that runs, and imports what it needs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from modelet_runtime.manifest import Manifest, TensorSpec
 from modelet_runtime.tensor import Tensor
@@ -31,16 +31,32 @@ class Cell(str):
 
 
 @dataclass(frozen=True, slots=True)
+class Padding:
+    """How a tensor's first axis is made longer, so that rows of unequal length fit one batch.
+
+    Attributes:
+        value: What the new elements are.
+        side: The end they come to.
+    """
+
+    value: int | float
+    side: Literal["left", "right"] = "right"
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One row, ready for the graph.
 
     Attributes:
         tensors: A tensor per graph input, without the batch axis where the graph has one.
         context: Whatever `decode` needs to know of this row.
+        padding: Inputs whose first axis may be made longer without changing the answer, because a
+            mask among the inputs tells the graph what is padding. The others never are.
     """
 
     tensors: Mapping[str, Tensor]
     context: Any = None
+    padding: Mapping[str, Padding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,10 @@ class Pipeline(Protocol):
     @property
     def media_types(self) -> tuple[str, ...]:
         """The media types of bodies the input steps take, most specific first."""
+        ...
+
+    def rows(self, document: Value) -> Sequence[Value] | None:
+        """The rows that one JSON document stands for; None if it is one row itself."""
         ...
 
     def encode(self, value: Value) -> Encoded | Answered:
@@ -134,7 +154,15 @@ class Step(Protocol):
 
 
 class InputStep(Step, Protocol):
-    """A step in front of the graph."""
+    """A step in front of the graph.
+
+    It replaces what it reads, a bare value or fields of a record, by tensors under the names of the
+    inputs they are for, and leaves the record's other fields to the steps behind it.
+    """
+
+    def rows(self, document: Value) -> Sequence[Value] | None:
+        """The rows that one JSON document stands for; None if it is one row itself."""
+        return records(document)
 
     def media_types(self, model: Model) -> tuple[str, ...]:
         """The media types the step takes, most specific first."""
@@ -159,3 +187,9 @@ class OutputStep(Step, Protocol):
             ArtifactError: The step does not fit the model.
         """
         ...
+
+
+def records(document: Value) -> Sequence[Value] | None:
+    """The rows of a list of objects; None if it is anything else."""
+    is_records = isinstance(document, list) and bool(document) and all(type(row) is dict for row in document)
+    return document if is_records else None

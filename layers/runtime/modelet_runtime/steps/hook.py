@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from modelet_runtime.errors import ArtifactError
 from modelet_runtime.manifest import Manifest
-from modelet_runtime.steps.base import Answer, Answered, Decode, Encode, Encoded, Model, Value
+from modelet_runtime.steps.base import Answer, Answered, Decode, Encode, Encoded, InputStep, Model, Value
 from modelet_runtime.tensor import Tensor
 
 FILE_NAME = "hooks.py"
@@ -30,7 +30,7 @@ class Hooks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HookInput:
+class HookInput(InputStep):
     """Call `Hooks.encode` of the model's own `hooks.py`."""
 
     layers: ClassVar[tuple[str, ...]] = ()

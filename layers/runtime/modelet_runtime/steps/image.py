@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from modelet_runtime.errors import ArtifactError, InvalidRequest
 from modelet_runtime.manifest import TensorSpec
 from modelet_runtime.steps.b64 import from_b64, is_b64
-from modelet_runtime.steps.base import Encode, Model, Value
+from modelet_runtime.steps.base import Encode, InputStep, Model, Value
 from modelet_runtime.tensor import DATATYPES, Tensor
 
 Mode = Literal["L", "RGB", "RGBA"]
@@ -17,7 +17,7 @@ _PIXELS = DATATYPES["UINT8"]
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class Image(InputStep):
     """Decode a picture (PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF) to pixels, 0 to 255, height first.
 
     The picture is turned upright as its EXIF data say; of an animation the first frame counts.

@@ -1,11 +1,21 @@
 """A model's steps in a row, with defaults at both ends so that a bare graph needs none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelet_runtime.manifest import Manifest
-from modelet_runtime.steps.base import Answer, Answered, Decode, Encode, Encoded, Model, Pipeline, Value
+from modelet_runtime.steps.base import (
+    Answer,
+    Answered,
+    Decode,
+    Encode,
+    Encoded,
+    Model,
+    Pipeline,
+    Value,
+    records,
+)
 from modelet_runtime.steps.plain import to_answer
 from modelet_runtime.steps.record import to_inputs
 from modelet_runtime.steps.registry import input_step, output_step
@@ -31,6 +41,7 @@ def build(manifest: Manifest, folder: Path) -> Pipeline:
     return StepPipeline(
         model,
         inputs[0].media_types(model) if inputs else _record_media_types(model),
+        inputs[0].rows if inputs else records,
         tuple(step.bind(model) for step in inputs),
         tuple(step.bind(model) for step in outputs),
     )
@@ -43,11 +54,13 @@ class StepPipeline:
         self,
         model: Model,
         media_types: tuple[str, ...],
+        rows: Callable[[Value], Sequence[Value] | None],
         encoders: tuple[Encode, ...],
         decoders: tuple[Decode, ...],
     ) -> None:
         self._inputs = model.inputs
         self._media_types = media_types
+        self._rows = rows
         self._encoders = encoders
         self._decoders = decoders
 
@@ -55,6 +68,10 @@ class StepPipeline:
     def media_types(self) -> tuple[str, ...]:
         """The media types the first input step takes."""
         return self._media_types
+
+    def rows(self, document: Value) -> Sequence[Value] | None:
+        """What the first input step takes for several rows; without steps, a list of objects."""
+        return self._rows(document)
 
     def encode(self, value: Value) -> Encoded | Answered:
         """Pass a value through the input steps; what they leave becomes the graph's inputs by name."""

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelet.build.graft.graft import Graft
+from modelet.build.graft.registry import split_input, split_output
 from modelet.build.sources import file
 from modelet.errors import RecipeRefused, SourceRefused
 from modelet.golden import FILE_NAME as GOLDEN_FILE
@@ -28,8 +30,9 @@ class Contents:
     Attributes:
         files: Where each file of the version comes from, by its name there.
         labels: Class names by index.
-        input_steps: Steps in front of the graph.
-        output_steps: Steps behind it.
+        input_steps: The runtime's steps in front of the graph.
+        output_steps: The runtime's steps behind it.
+        graft: The steps that become part of the graph.
         layers: Option layers the steps import from.
     """
 
@@ -37,6 +40,7 @@ class Contents:
     labels: tuple[str, ...]
     input_steps: tuple[manifest.Step, ...]
     output_steps: tuple[manifest.Step, ...]
+    graft: Graft
     layers: tuple[str, ...]
 
     def copy_to(self, folder: Path) -> None:
@@ -52,15 +56,18 @@ def read(recipe: Recipe, folder: Path) -> Contents:
         RecipeRefused: A step or parameter is unknown, or hooks and the step `hook` do not go together.
         SourceRefused: A file is not there or not what the recipe says.
     """
-    inputs = tuple(step.to_manifest() for step in recipe.input.steps)
-    outputs = tuple(step.to_manifest() for step in recipe.output.steps)
+    recipe_file = str(folder / FILE_NAME)
     try:
+        inputs, grafted_inputs = split_input([step.to_manifest() for step in recipe.input.steps])
+        grafted_outputs, outputs = split_output([step.to_manifest() for step in recipe.output.steps])
         layers = {layer for step in inputs for layer in input_step(step).layers}
         layers |= {layer for step in outputs for layer in output_step(step).layers}
     except ArtifactError as error:
-        raise RecipeRefused(f"{folder / FILE_NAME}: {error}") from error
+        raise RecipeRefused(f"{recipe_file}: {error}") from error
     _check_hooks(recipe, folder, {step.name for step in (*inputs, *outputs)})
-    return Contents(_files(recipe, folder), _labels(recipe, folder), inputs, outputs, tuple(sorted(layers)))
+    labels = _labels(recipe, folder)
+    graft = Graft(grafted_inputs, grafted_outputs, labels, recipe_file)
+    return Contents(_files(recipe, folder), labels, inputs, outputs, graft, tuple(sorted(layers)))
 
 
 def _check_hooks(recipe: Recipe, folder: Path, steps: set[str]) -> None:

@@ -1,7 +1,8 @@
 """Facts read from a graph: its signature, operator sets and operators."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import onnx
 
@@ -20,11 +21,19 @@ def signature(model: onnx.ModelProto) -> Signature:
     return Signature(_specs(model.graph.input), _specs(model.graph.output))
 
 
-def graph(model: onnx.ModelProto, precision: str) -> Graph:
-    """Operator set versions by domain, and how many nodes there are of each operator."""
+def graph(model: onnx.ModelProto, precision: str, grafted: Mapping[str, Any] | None = None) -> Graph:
+    """Operator set versions by domain, and how many nodes there are of each operator.
+
+    Args:
+        model: The optimised graph.
+        precision: What its weights are stored as.
+        grafted: The steps of the recipe that are part of it.
+    """
     opsets = {entry.domain or DEFAULT_DOMAIN: entry.version for entry in model.opset_import}
     operators = Counter(_operator(node) for node in walk.nodes(model))
-    return Graph(dict(sorted(opsets.items())), dict(sorted(operators.items())), precision)
+    return Graph(
+        dict(sorted(opsets.items())), dict(sorted(operators.items())), precision, grafted=dict(grafted or {})
+    )
 
 
 def settle_outputs(model: onnx.ModelProto) -> None:

@@ -49,6 +49,7 @@ class Stages:
         self._report("convert")
         with origin.opened(self._recipe.model.source, self._todo.model.path) as source:
             graph = self._graph(source)
+            source = replace(source, original=parts.graft.apply(graph, source.original))
             reason = self._todo.reason
             if self._todo.action == "restore":
                 differing = self._restore(graph, parts)
@@ -116,7 +117,7 @@ class Stages:
         (self._staged / GOLDEN_FILE).write_bytes(Golden(data, tolerance, cases.keep(runs)).to_bytes())
         manifest = replace(
             draft,
-            graph=facts.graph(winner.artifact.graph, winner.artifact.precision),
+            graph=facts.graph(winner.artifact.graph, winner.artifact.precision, parts.graft.to_dict()),
             files=_digests(self._staged),
         )
         _write_json(self._staged / PASSPORT_FILE, passport(manifest, proofs, winner, data, runs, tolerance))
@@ -138,7 +139,7 @@ class Stages:
             input_steps=parts.input_steps,
             output_steps=parts.output_steps,
             labels=parts.labels,
-            graph=facts.graph(graph, recipe.optimize.precision),
+            graph=facts.graph(graph, recipe.optimize.precision, parts.graft.to_dict()),
             resources=recipe.resources.to_manifest(),
             layers=parts.layers,
             files={},

@@ -69,6 +69,8 @@ class Graph:
         file: What the function loads: `model.ort` is mapped as it was optimised at build time,
             `model.onnx` is optimised for the CPU at hand while it loads.
         formula: How the weights were made smaller, so that they can be made again; empty for `fp32`.
+        grafted: The steps of the recipe that are part of the graph, by `input` and `output`, each with
+            its name and parameters; for people.
     """
 
     opsets: Mapping[str, int]
@@ -76,6 +78,7 @@ class Graph:
     precision: str = "fp32"
     file: str = ORT_FILE
     formula: Mapping[str, Any] = field(default_factory=dict)
+    grafted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,38 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What runs the graph of a model whose target is a GPU: SageMaker with Triton.
+
+    Attributes:
+        mode: `realtime` answers while the caller waits and keeps `min_instances`; `async` queues and
+            may have none.
+        group: Models of the same group share an endpoint; empty gives the model one of its own.
+        instance_type: SageMaker's name of the machine.
+        min_instances: Kept at all times; 0 only with `async`.
+        max_instances: As many as there may be under load.
+        max_batch_size: Most rows that Triton puts into one run.
+        preferred_batch_sizes: Numbers of rows that run at once without waiting for more.
+        queue_delay_us: How long a row may wait for others.
+        instances: Copies of the graph per GPU, which run side by side.
+        accelerator: `none` is ONNX Runtime's CUDA provider, `tensorrt` compiles the graph with TensorRT.
+        timeout_s: How long one inference may take.
+    """
+
+    mode: str = "realtime"
+    group: str = ""
+    instance_type: str = "ml.g4dn.xlarge"
+    min_instances: int = 1
+    max_instances: int = 2
+    max_batch_size: int = 64
+    preferred_batch_sizes: tuple[int, ...] = ()
+    queue_delay_us: int = 1000
+    instances: int = 1
+    accelerator: str = "none"
+    timeout_s: int = 29
+
+
+@dataclass(frozen=True, slots=True)
 class FileDigest:
     """One file of the version folder: its sha256 in hex and its size."""
 
@@ -168,6 +200,7 @@ class Manifest:
         files: Digest per file of the version folder; `manifest.json` and `passport.json` have none.
         tools: Version per tool that took part in the build.
         proof: Whether it may be given to callers.
+        endpoint: What runs the graph where the target is `gpu`; None where it is not.
         format: The manifest's own version.
     """
 
@@ -186,6 +219,7 @@ class Manifest:
     files: Mapping[str, FileDigest]
     tools: Mapping[str, str]
     proof: Proof = field(default_factory=Proof)
+    endpoint: Endpoint | None = None
     format: int = FORMAT
 
     @property
@@ -228,6 +262,7 @@ class Manifest:
             values["resources"] = _read(Resources, document["resources"], f"{where}: resources")
             values["layers"] = tuple(document["layers"])
             values["proof"] = _read(Proof, document.get("proof", {}), f"{where}: proof")
+            values["endpoint"] = _endpoint(document.get("endpoint"), f"{where}: endpoint")
             values["files"] = {
                 name: _read(FileDigest, digest, f"{where}: files.{name}")
                 for name, digest in document["files"].items()
@@ -255,6 +290,13 @@ def _read(kind: type[_T], document: Mapping[str, Any], where: str) -> _T:
     if missing:
         raise ArtifactError(f"{where}: missing key {', '.join(missing)}")
     return kind(**document)
+
+
+def _endpoint(document: Mapping[str, Any] | None, where: str) -> Endpoint | None:
+    if document is None:
+        return None
+    sizes = tuple(document.get("preferred_batch_sizes", ()))
+    return _read(Endpoint, {**document, "preferred_batch_sizes": sizes}, where)
 
 
 def _specs(documents: Sequence[Mapping[str, Any]], where: str) -> tuple[TensorSpec, ...]:

@@ -16,11 +16,14 @@ _STANDARD_INPUT = "-"
 def serve(
     models: Models = MODELS,
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")] = 8080,
+    snap_start: Annotated[
+        bool, typer.Option("--snapstart", help="Start from snapshots where the manifest asks for SnapStart.")
+    ] = False,
 ) -> None:
     """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything."""
     from modelet.local.service import serve as serve_models
 
-    serve_models(models, port, console=results)
+    serve_models(models, port, console=results, snap_start=snap_start)
 
 
 @app.command()

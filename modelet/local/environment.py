@@ -17,6 +17,7 @@ from modelet.local.errors import (
     InitTimedOut,
     NeverDelivered,
     ResponseTooLarge,
+    RestoreFailed,
     ServiceError,
     TimedOut,
 )
@@ -45,10 +46,12 @@ class Environment:
         self._on_ended = on_ended
         self._api = RuntimeApi(self)
         self._process: FunctionProcess | None = None
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # The next of its states: the snapshot, if it has one; then ready for its first event.
+        self._state: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._outcome: asyncio.Future[bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._usable = False
+        self._has_ended = False
         self.idle_since_s = 0.0
 
     @property
@@ -62,7 +65,7 @@ class Environment:
         return self._process.pid if self._process else None
 
     async def start(self, timeout_s: float) -> None:
-        """Launch the process and wait until it asks for its first event.
+        """Launch the process and wait until it asks for its first event, or to be restored.
 
         Raises:
             InitFailed: (500) It ended, reported an error or took too long; it is gone then.
@@ -75,14 +78,33 @@ class Environment:
         except OSError as error:
             self._dispose()
             raise InitFailed(f"function '{self._spec.name}' cannot be launched: {error}") from error
+        late = InitTimedOut(f"function '{self._spec.name}' was not ready after {timeout_s:g} s")
+        await self._wait(timeout_s, late)
+
+    async def restore(self, timeout_s: float) -> None:
+        """Let the process go on from its snapshot, and wait until it asks for its first event.
+
+        Raises:
+            RestoreFailed: (500) It ended, reported an error or took too long; it is gone then.
+        """
+        self._state = asyncio.get_running_loop().create_future()
+        if self._has_ended:
+            raise RestoreFailed(f"function '{self._spec.name}' ended at its snapshot")
+        self._api.restore()
+        late = RestoreFailed(f"function '{self._spec.name}' was not restored after {timeout_s:g} s")
+        await self._wait(timeout_s, late)
+
+    async def _wait(self, timeout_s: float, late: InitFailed) -> None:
+        """Wait for the next state; without it the process is ended."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._ready
+                await self._state
         except TimeoutError:
-            raise InitTimedOut(f"function '{self._spec.name}' was not ready after {timeout_s:g} s") from None
-        finally:
-            if not self._usable:
-                await self.stop()
+            await self.stop()
+            raise late from None
+        except BaseException:
+            await self.stop()
+            raise
 
     def invoke(self, invocation: Invocation, timeout_s: float) -> asyncio.Future[bytes]:
         """Hand over an event; the future gives the result, however long nobody waits for it."""
@@ -103,10 +125,15 @@ class Environment:
             await self._process.wait()
 
     def on_ready(self) -> None:
-        """The runtime asks for an event: the first time, it is initialised."""
-        if not self._ready.done():
+        """The runtime asks for an event: the first time, it is ready."""
+        if not self._state.done():
             self._usable = True
-            self._ready.set_result(None)
+            self._state.set_result(None)
+
+    def on_snapshot(self) -> None:
+        """The runtime is initialised and has run its hooks before the snapshot."""
+        if not self._state.done():
+            self._state.set_result(None)
 
     def on_result(self, result: bytes) -> None:
         """The handler returned."""
@@ -124,10 +151,16 @@ class Environment:
         self._finish(HandlerRaised(f"function '{self._spec.name}' failed: {_kind(error)}"))
 
     def on_init_error(self, error: bytes) -> None:
-        """The handler's module raised; its runtime has logged the traceback."""
-        if not self._ready.done():
-            text = f"function '{self._spec.name}' could not be initialised: {_kind(error)}"
-            self._ready.set_exception(InitFailed(text))
+        """The handler's module or a hook before the snapshot raised; the runtime has logged the traceback."""
+        self._fail(InitFailed(f"function '{self._spec.name}' could not be initialised: {_kind(error)}"))
+
+    def on_restore_error(self, error: bytes) -> None:
+        """A hook after the restore raised; the runtime has logged the traceback."""
+        self._fail(RestoreFailed(f"function '{self._spec.name}' could not be restored: {_kind(error)}"))
+
+    def _fail(self, failure: InitFailed) -> None:
+        if not self._state.done():
+            self._state.set_exception(failure)
 
     def _on_timeout(self, request_id: str, timeout_s: float) -> None:
         self._usable = False
@@ -139,9 +172,8 @@ class Environment:
     def _on_exit(self, returncode: int) -> None:
         how = _how(returncode)
         self._usable = False
-        if not self._ready.done():
-            text = f"function '{self._spec.name}' ended during initialisation: {how}"
-            self._ready.set_exception(InitFailed(text))
+        self._has_ended = True
+        self._fail(InitFailed(f"function '{self._spec.name}' ended before it was ready: {how}"))
         if self._outcome is not None and self._api.has_taken:
             self._log.note("ERROR", f"process ended during a request: {how}")
             self._finish(Crashed(f"the process of function '{self._spec.name}' ended: {how}"))

@@ -13,7 +13,8 @@ purpose is `Crashed`: the cloud answers 500 there.
     └── FunctionError         500 Internal Server Error
         ├── HandlerRaised     the handler raised
         ├── InitFailed        the process did not get as far as its first request
-        │   └── InitTimedOut
+        │   ├── InitTimedOut
+        │   └── RestoreFailed its hooks after a restore failed, or took too long
         ├── TimedOut          the function's own timeout passed
         ├── MalformedResponse the function answered, but nothing an HTTP API can send on
         ├── ResponseTooLarge  over Lambda's limit
@@ -86,6 +87,10 @@ class InitFailed(FunctionError):
 
 class InitTimedOut(InitFailed):
     """It took too long, and may be tried once more."""
+
+
+class RestoreFailed(InitFailed):
+    """An environment that was initialised could not be restored; nothing of it is tried again."""
 
 
 class TimedOut(FunctionError):

@@ -54,14 +54,15 @@ class Fleet:
         ]
         path.write_bytes(orjson.dumps({"models": manifests, "latency_ms": latency_ms}))
 
-    def functions(self, index: Path) -> Mapping[tuple[str, int], FunctionSpec]:
+    def functions(self, index: Path, snap_start: bool = False) -> Mapping[tuple[str, int], FunctionSpec]:
         """A function per version, by model and number, and the catalog.
 
         Args:
             index: What `write_index` wrote.
+            snap_start: Whether the manifests' wish for SnapStart is granted, as a stage of `infra/` says.
         """
         specs = {
-            (name, version.number): _predict(version, is_live=version is versions[-1])
+            (name, version.number): _predict(version, version is versions[-1], snap_start)
             for name, versions in self.versions.items()
             for version in versions
         }
@@ -88,7 +89,7 @@ def _latency_ms(version: Version) -> float | None:
         return None
 
 
-def _predict(version: Version, *, is_live: bool) -> FunctionSpec:
+def _predict(version: Version, is_live: bool, snap_start: bool) -> FunctionSpec:
     manifest = version.manifest
     return FunctionSpec(
         name=manifest.name if is_live else f"{manifest.name}-{version.number}",
@@ -100,4 +101,5 @@ def _predict(version: Version, *, is_live: bool) -> FunctionSpec:
         memory_mib=manifest.resources.memory_mib,
         timeout_s=manifest.resources.timeout_s,
         concurrency=manifest.resources.max_concurrency or DEFAULT_CONCURRENCY,
+        snap_start=snap_start and manifest.resources.snap_start,
     )

@@ -19,7 +19,7 @@ from modelet.local.errors import (
     Stopping,
     Throttled,
 )
-from modelet.local.limits import INIT_TIMEOUT_S, check_event
+from modelet.local.limits import INIT_TIMEOUT_S, RESTORE_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, check_event
 from modelet.local.logs import LogView
 from modelet.local.metrics import ServiceMetrics
 from modelet.local.process import FunctionSpec
@@ -35,6 +35,9 @@ class Function:
     A request takes the environment that was used last; when none is idle, a further one is started, and
     whichever becomes free first takes the longest waiting request. No more start at once than there are
     CPUs to start them, and above the function's concurrency requests are refused.
+
+    With SnapStart one environment more waits at its snapshot, so that a cold start is a restore and no
+    init. In the cloud any number start from one snapshot; here each has been initialised itself.
 
     Args:
         spec: The function.
@@ -66,6 +69,7 @@ class Function:
         self._waiting: deque[asyncio.Future[Environment]] = deque()
         self._starting: set[asyncio.Task[None]] = set()
         self._in_flight = 0
+        self._spare: asyncio.Task[Environment] | None = None
         self._reaper: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -73,6 +77,13 @@ class Function:
     def environments(self) -> tuple[Environment, ...]:
         """Those that are up or coming up."""
         return tuple(self._environments)
+
+    async def publish(self) -> None:
+        """With SnapStart, take the snapshot that the first cold start will restore; a failure is logged."""
+        if self.spec.snap_start:
+            self._prepare_spare()
+            assert self._spare is not None
+            await asyncio.wait([self._spare])
 
     async def invoke(self, event: bytes, qualifier: str = "", trace_id: str = "") -> bytes:
         """Run the handler over one event and give its result as JSON.
@@ -119,7 +130,7 @@ class Function:
         self._is_closed = True
         while self._waiting:
             self._fail_one(Stopping("the service is being stopped"))
-        tasks = [*self._starting, *([self._reaper] if self._reaper else [])]
+        tasks = [*self._starting, *(task for task in (self._spare, self._reaper) if task)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -171,7 +182,7 @@ class Function:
         while (
             not self._is_closed
             and len(self._starting) < at_once
-            and len(self._environments) < self.spec.concurrency
+            and len(self._environments) - bool(self._spare) < self.spec.concurrency
         ):
             task = asyncio.create_task(self._start())
             self._starting.add(task)
@@ -182,23 +193,56 @@ class Function:
         self._start_more()
 
     async def _start(self) -> None:
-        """Bring one environment up, and offer it.
+        """Bring one environment up, and offer it."""
+        began_s = time.monotonic()
+        try:
+            environment = await (self._restored() if self.spec.snap_start else self._initialised())
+        except InitFailed as error:
+            self._note_failure(error)
+            self._fail_one(error)
+        else:
+            how = "restore from a snapshot" if self.spec.snap_start else "cold start"
+            self.log.note("INFO", f"{how} in {(time.monotonic() - began_s) * 1000:.0f} ms")
+            self._offer(environment)
+
+    async def _initialised(self) -> Environment:
+        """An environment that was launched just now.
 
         An initialisation that takes too long is tried again within the function's own timeout, as Lambda
         does. Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
         try:
-            try:
-                environment = await self._launch(INIT_TIMEOUT_S)
-            except InitTimedOut as error:
-                self.log.note("WARNING", f"{error}: trying again")
-                environment = await self._launch(self.spec.timeout_s)
-        except InitFailed as error:
-            self._metrics.failures.labels(self.spec.name, "InitFailed").inc()
-            self.log.note("ERROR", str(error))
-            self._fail_one(error)
-        else:
-            self._offer(environment)
+            return await self._launch(INIT_TIMEOUT_S)
+        except InitTimedOut as error:
+            self.log.note("WARNING", f"{error}: trying again")
+            return await self._launch(self.spec.timeout_s)
+
+    async def _restored(self) -> Environment:
+        """The environment that waits at its snapshot, restored; another one then goes there."""
+        if self._spare is None:
+            self._prepare_spare()
+        assert self._spare is not None
+        spare, self._spare = self._spare, None
+        environment = await spare
+        self._prepare_spare()
+        began_s = time.monotonic()
+        await environment.restore(RESTORE_TIMEOUT_S)
+        self._metrics.restore_seconds.labels(self.spec.name).observe(time.monotonic() - began_s)
+        return environment
+
+    def _prepare_spare(self) -> None:
+        timeout_s = max(SNAPSHOT_TIMEOUT_S, self.spec.timeout_s)
+        self._spare = asyncio.create_task(self._launch(timeout_s))
+        self._spare.add_done_callback(self._on_snapshot)
+
+    def _on_snapshot(self, spare: asyncio.Task[Environment]) -> None:
+        if spare.cancelled():
+            return
+        if (error := spare.exception()) is None:
+            self.log.note("INFO", "initialised and at its snapshot")
+        elif spare is self._spare:
+            self._spare = None  # the next request tries again, and hears of it
+            self._note_failure(error)
 
     async def _launch(self, timeout_s: float) -> Environment:
         began_s = time.monotonic()
@@ -206,10 +250,12 @@ class Function:
         self._environments.add(environment)
         self._metrics.environments.labels(self.spec.name).inc()
         await environment.start(timeout_s)
-        took_s = time.monotonic() - began_s
-        self._metrics.init_seconds.labels(self.spec.name).observe(took_s)
-        self.log.note("INFO", f"cold start in {took_s * 1000:.0f} ms")
+        self._metrics.init_seconds.labels(self.spec.name).observe(time.monotonic() - began_s)
         return environment
+
+    def _note_failure(self, error: BaseException) -> None:
+        self._metrics.failures.labels(self.spec.name, "InitFailed").inc()
+        self.log.note("ERROR", str(error))
 
     def _fail_one(self, error: ServiceError) -> None:
         """Fail the request that waits longest."""

@@ -14,6 +14,11 @@ LAMBDA_RESULT_BYTES = LAMBDA_EVENT_BYTES + 100
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
 INIT_TIMEOUT_S = 10.0
+# With SnapStart the init is over before anybody calls, and has longer: this, or the function's own timeout.
+# Hooks after a restore have what an init has otherwise.
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+SNAPSHOT_TIMEOUT_S = 130.0
+RESTORE_TIMEOUT_S = 10.0
 
 _LARGE_INPUTS = "send fewer rows at once, the binary form instead of JSON, or the file as a batch"
 

@@ -60,6 +60,13 @@ class ServiceMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.restore_seconds = Histogram(
+            "modelet_function_restore_seconds",
+            "With SnapStart, from the end of the snapshot to the first request",
+            ["function"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         self.failures = Counter(
             "modelet_function_failures",
             "Requests the service had to answer for a function",

@@ -34,6 +34,7 @@ class FunctionSpec:
         memory_mib: What it would get; told to it, not enforced.
         timeout_s: How long one request may take.
         concurrency: How many environments it may have.
+        snap_start: Whether its environments go through a snapshot and a restore.
     """
 
     name: str
@@ -45,6 +46,7 @@ class FunctionSpec:
     memory_mib: int = 1769
     timeout_s: float = 30.0
     concurrency: int = 32
+    snap_start: bool = False
 
     def arn(self, qualifier: str) -> str:
         """The ARN the function sees itself called by; the qualifier is a version or an alias."""
@@ -166,7 +168,7 @@ def _environment(spec: FunctionSpec, runtime_api: str, scratch: Path) -> dict[st
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,
         "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mib),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if spec.snap_start else "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": scratch.name,
         "AWS_LAMBDA_LOG_FORMAT": "JSON",

@@ -2,7 +2,8 @@
 
 AWS's own emulator is not used: it dies on concurrent requests and reports time-outs as success.
 
-Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks.html
 """
 
 import asyncio
@@ -62,9 +63,17 @@ class Listener(Protocol):
         """It could not be initialised; the JSON document says why."""
         ...
 
+    def on_snapshot(self) -> None:
+        """It is initialised and waits to be restored."""
+        ...
+
+    def on_restore_error(self, error: bytes) -> None:
+        """It could not be restored; the JSON document says why."""
+        ...
+
 
 class RuntimeApi:
-    """Serves the four routes on a port of its own, for one process.
+    """Serves the four routes and SnapStart's two on a port of its own, for one process.
 
     Args:
         listener: Told of every report.
@@ -74,11 +83,16 @@ class RuntimeApi:
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._next: Reply | None = None
+        self._at_snapshot: Reply | None = None
         self._queued: Invocation | None = None
         self._open: Invocation | None = None
         self._posts: dict[str, Callable[[Call, Reply], None]] = {
             "response": self._take_response,
             "error": self._take_error,
+        }
+        self._failures: dict[str, Callable[[bytes], None]] = {
+            "init/error": listener.on_init_error,
+            "restore/error": listener.on_restore_error,
         }
 
     async def start(self) -> str:
@@ -105,6 +119,12 @@ class RuntimeApi:
         self._queued = invocation
         self._deliver()
 
+    def restore(self) -> None:
+        """Let the process, which waits at its snapshot, go on."""
+        assert self._at_snapshot is not None
+        reply, self._at_snapshot = self._at_snapshot, None
+        reply(HTTPStatus.OK, _JSON, b"")
+
     def _deliver(self) -> None:
         if self._next is None or self._queued is None:
             return
@@ -127,9 +147,12 @@ class RuntimeApi:
             self._next = reply
             self._listener.on_ready()
             self._deliver()
-        elif path == "init/error" and call.method == "POST":
+        elif path == "restore/next" and call.method == "GET":
+            self._at_snapshot = reply
+            self._listener.on_snapshot()
+        elif path in self._failures and call.method == "POST":
             self._accept(reply)
-            self._listener.on_init_error(call.body)
+            self._failures[path](call.body)
         else:
             self._take_post(path, call, reply)
 

@@ -30,18 +30,27 @@ class Service:
         console: Where the functions' logs are shown.
         port: To listen on; 0 takes a free one.
         host: To listen on.
+        snap_start: Whether functions whose manifest asks for SnapStart go through snapshot and restore.
     """
 
-    def __init__(self, fleet: Fleet, console: Console, port: int = 8080, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        console: Console,
+        port: int = 8080,
+        host: str = "127.0.0.1",
+        snap_start: bool = False,
+    ) -> None:
         self._fleet = fleet
         self._console = console
         self._port = port
         self._host = host
+        self._snap_start = snap_start
         self._stack = AsyncExitStack()
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        """Listen; functions are started when they are first called.
+        """Listen; functions are started when they are first called, or published first with SnapStart.
 
         Raises:
             ServiceRefused: The port is taken.
@@ -54,7 +63,7 @@ class Service:
             logs = LogView(self._console, metrics)
             functions = {
                 key: Function(spec, scratch, logs, metrics)
-                for key, spec in self._fleet.functions(index).items()
+                for key, spec in self._fleet.functions(index, self._snap_start).items()
             }
             router = Router(
                 {
@@ -66,6 +75,7 @@ class Service:
             self.url = await listen(stack, gateway.application(), self._host, self._port)
             for function in functions.values():
                 stack.push_async_callback(function.close)
+                await function.publish()
             self._stack = stack.pop_all()
         return self
 
@@ -96,7 +106,13 @@ async def listen(stack: AsyncExitStack, application: web.Application, host: str,
     return f"http://{address[0]}:{address[1]}"
 
 
-def serve(models: Path, port: int = 8080, host: str = "127.0.0.1", console: Console | None = None) -> None:
+def serve(
+    models: Path,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    console: Console | None = None,
+    snap_start: bool = False,
+) -> None:
     """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
@@ -104,20 +120,22 @@ def serve(models: Path, port: int = 8080, host: str = "127.0.0.1", console: Cons
         port: To listen on.
         host: To listen on.
         console: Where examples, the ready line and the functions' logs are shown.
+        snap_start: As in `Service`.
 
     Raises:
         Refused: There is no such folder, or the port is taken.
     """
     fleet = Fleet.of(Repository(models).models())
-    asyncio.run(_serve(fleet, console or Console(), port, host))
+    console = console or Console()
+    asyncio.run(_serve(Service(fleet, console, port, host, snap_start), fleet, console))
 
 
-async def _serve(fleet: Fleet, console: Console, port: int, host: str) -> None:
+async def _serve(service: Service, fleet: Fleet, console: Console) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    async with Service(fleet, console, port, host) as service:
+    async with service:
         for name in fleet.unbuilt:
             _say(console, f"model '{name}' has no built version and is left out: run `modelet build {name}`")
         for command in commands(fleet, service.url):

@@ -21,7 +21,7 @@ from pathlib import Path
 from modelet.errors import Refused
 from modelet.local.service import serve
 try:
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]), snap_start="--snapstart" in sys.argv)
 except Refused as refused:
     sys.exit(str(refused))
 """
@@ -76,11 +76,11 @@ class Running:
 
 
 @contextmanager
-def running(models: Path) -> Iterator[Running]:
+def running(models: Path, *options: str) -> Iterator[Running]:
     """Start the service on a free port; at the end it is gone, and so is everything it made."""
     with tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(models), "0"],
+            [sys.executable, "-c", SERVE, str(models), "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -24,6 +24,7 @@ class Settings:
         arena: Whether ONNX Runtime keeps memory between runs.
         spinning: Whether idle threads of ONNX Runtime spin, which burns CPU credits.
         library: ONNX Runtime's C library, if not the one of the `onnxruntime` package.
+        snap_start: Whether a snapshot is taken of the initialised function, and started from.
     """
 
     model_dir: Path
@@ -34,6 +35,7 @@ class Settings:
     arena: bool = True
     spinning: bool = False
     library: Path | None = None
+    snap_start: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -48,6 +50,7 @@ class Settings:
             arena=environ.get("MODELET_ARENA", "1") != "0",
             spinning=environ.get("MODELET_SPINNING", "0") != "0",
             library=Path(environ["MODELET_ORT_LIBRARY"]) if "MODELET_ORT_LIBRARY" in environ else None,
+            snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         )
 
 

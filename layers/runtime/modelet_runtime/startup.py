@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelet_runtime.http.application import Application
     from modelet_runtime.http.messages import Response
     from modelet_runtime.session import Session
+    from modelet_runtime.snapshot import Snapshot
 
 # Files of a version that a function does not open beside its session: for people and the toolchain, or
 # the graph, of which the session loads one form.
@@ -66,6 +67,8 @@ class Loading(Thread):
         from modelet_runtime.telemetry import ColdStart, Telemetry  # noqa: PLC0415
 
         manifest, folder = self._manifest, self._settings.model_dir
+        # Before the model's own hooks are imported, which may register callables too.
+        snapshot = self._snapshot()
         if self._settings.verify_digests:
             verify(folder, manifest.files, set(manifest.files) - _NEVER_READ)
         steps = pipeline.build(manifest, folder)
@@ -74,6 +77,8 @@ class Loading(Thread):
         telemetry = Telemetry(manifest, predictor.statistics, cold_start)
         if self._cold_failure is not None:
             telemetry.warn("the warm-up inference failed", self._cold_failure)
+        if snapshot is not None:
+            snapshot.cover(predictor, telemetry)
         return Application(predictor, telemetry.observe, fits)
 
     def _load(self) -> None:
@@ -95,6 +100,13 @@ class Loading(Thread):
             warm_up(session)
         except ModeletError as error:
             self._cold_failure = error
+
+    def _snapshot(self) -> "Snapshot | None":
+        if not self._settings.snap_start:
+            return None
+        from modelet_runtime.snapshot import Snapshot  # noqa: PLC0415  only with SnapStart
+
+        return Snapshot()
 
     def _wait(self) -> "Session":
         self.join()

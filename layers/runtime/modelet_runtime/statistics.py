@@ -15,6 +15,10 @@ class Statistics:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was counted; not while requests are under way."""
         self._counts = dict.fromkeys(DURATIONS, 0)
         self._durations_ns = dict.fromkeys(DURATIONS, 0)
         self._inference_count = 0

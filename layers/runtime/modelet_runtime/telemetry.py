@@ -10,6 +10,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatc
 
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -21,8 +22,8 @@ from modelet_runtime.errors import ModeletError
 from modelet_runtime.http.failures import code_of
 from modelet_runtime.http.messages import Request, Response
 from modelet_runtime.manifest import Manifest
-from modelet_runtime.statistics import Statistics
 from modelet_runtime.session import served_by
+from modelet_runtime.statistics import Statistics
 
 NAMESPACE = "modelet"
 # What rings a deployed model's alarm and rolls a canary back. Not 501 and 504: with an extension that
@@ -55,13 +56,18 @@ class Telemetry:
     Args:
         manifest: The model.
         statistics: Its counters: what they grew by since the last request is this one's.
-        cold_start: Reported with the first request.
+        cold_start: Reported with the first request, or where there is a snapshot before it is taken.
     """
 
     def __init__(self, manifest: Manifest, statistics: Statistics, cold_start: ColdStart) -> None:
         self._dimensions = {"model": manifest.name, "version": str(manifest.version)}
         self._statistics = statistics
-        self._cold_start: ColdStart | None = cold_start
+        self._init = {
+            "init_ms": _metric("Milliseconds", cold_start.init_ms),
+            "session_load_ms": _metric("Milliseconds", cold_start.session_load_ms),
+        }
+        # What the first request tells besides its own.
+        self._first: Mapping[str, dict[str, object]] = {"cold_start": _metric("Count", 1), **self._init}
         self._metrics = Metrics(namespace=NAMESPACE)
         self._logger = Logger(service=manifest.name)
         self._logger.append_keys(**self._dimensions)
@@ -87,9 +93,17 @@ class Telemetry:
         if error is not None:
             blob["code"] = code_of(error)
             blob["_aws"]["CloudWatchMetrics"].append(_BY_CODE)
-        sys.stdout.write(orjson.dumps(blob).decode() + "\n")
+        _write(blob)
         if error is not None and response.status >= ModeletError.status:
             self._log_failure(error, request.request_id)
+
+    def report_init(self) -> None:
+        """Write how long the init took; it happens once for a snapshot, and no request waits for it."""
+        _write(self._blob(self._init, {}))
+
+    def on_restore(self) -> None:
+        """Have the first request say that a restore came before it, and no init."""
+        self._first = {"cold_start": _metric("Count", 1), "restores": _metric("Count", 1)}
 
     def warn(self, message: str, error: ModeletError) -> None:
         """Log what went wrong without harm to any request."""
@@ -99,17 +113,19 @@ class Telemetry:
         counted = self._statistics.as_dict()
         rows, infer_ns = counted["inference_count"], counted["inference_stats"]["compute_infer"]["ns"]
         with self._lock:
-            cold_start, self._cold_start = self._cold_start, None
+            first, self._first = self._first, {}
             new_rows, self._seen_rows = rows - self._seen_rows, rows
             new_infer_ns, self._seen_infer_ns = infer_ns - self._seen_infer_ns, infer_ns
-        metrics = {"cold_start": _metric("Count", 0 if cold_start is None else 1)}
+        metrics = {"cold_start": _metric("Count", 0), **first}
         if new_rows:
             metrics["rows"] = _metric("Count", new_rows)
             metrics["infer_ms"] = _metric("Milliseconds", new_infer_ns / 1e6)
-        if cold_start is not None:
-            metrics["init_ms"] = _metric("Milliseconds", cold_start.init_ms)
-            metrics["session_load_ms"] = _metric("Milliseconds", cold_start.session_load_ms)
         return metrics
+
+    def _blob(
+        self, metrics: Mapping[str, Mapping[str, object]], properties: Mapping[str, object]
+    ) -> dict[str, Any]:
+        return {**self._metrics.serialize_metric_set({**metrics}, self._dimensions, {**properties})}
 
     def _log_failure(self, error: Exception, request_id: str) -> None:
         """Log a server error with where it happened.
@@ -125,6 +141,10 @@ class Telemetry:
         if isinstance(error, ModeletError):
             keys["error"] = str(error)
         self._logger.error("request failed", extra=keys)
+
+
+def _write(blob: Mapping[str, object]) -> None:
+    sys.stdout.write(orjson.dumps(blob).decode() + "\n")
 
 
 def _metric(unit: str, value: float) -> dict[str, object]:

@@ -48,6 +48,11 @@ class Deadlines:
         with self._lock:
             self._expiries.pop(task, None)
 
+    def settle(self) -> None:
+        """Have the thread look again at what it sleeps for: with nothing under way, for nothing."""
+        with self._lock:
+            self._changed.notify()
+
     def _watch(self) -> None:
         with self._lock:
             while True:

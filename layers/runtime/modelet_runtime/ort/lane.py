@@ -19,6 +19,11 @@ _MOST_REPLAYS = 8
 _deadlines = Deadlines()
 
 
+def settle_deadlines() -> None:
+    """Have nothing sleep until some time: before a snapshot, after which clocks may show any other."""
+    _deadlines.settle()
+
+
 class Selection:
     """The outputs a run computes, with their datatypes."""
 

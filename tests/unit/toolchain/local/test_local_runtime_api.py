@@ -38,6 +38,12 @@ class Heard:
     def on_init_error(self, error: bytes) -> None:
         self.reports.append(("init error", error))
 
+    def on_snapshot(self) -> None:
+        self.reports.append(("snapshot", None))
+
+    def on_restore_error(self, error: bytes) -> None:
+        self.reports.append(("restore error", error))
+
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[tuple[RuntimeApi, Heard, "Client"]]:
@@ -126,6 +132,20 @@ async def test_errors_are_passed_on() -> None:
         client.post("invocation/id-1/error", b'{"errorType": "B"}')
         assert (await client.answer())[0] == 202
         assert [name for name, _ in heard.reports] == ["init error", "ready", "error"]
+
+
+@in_loop
+async def test_a_snapshot_is_answered_when_it_is_restored() -> None:
+    async with opened() as (api, heard, client):
+        client.writer.write(b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not heard.reports:
+            await asyncio.sleep(0)
+        api.restore()
+        status, _, body = await client.answer()
+        assert (status, body) == (200, b"")
+        client.post("restore/error", b'{"errorType": "C"}')
+        assert (await client.answer())[0] == 202
+        assert heard.reports == [("snapshot", None), ("restore error", b'{"errorType": "C"}')]
 
 
 @in_loop

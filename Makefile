@@ -7,7 +7,7 @@ FRAMEWORKS := .cache/frameworks/bin
 TORCH := $(shell sed -n 's/^torch = \["\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-infra install-kserve install-frameworks run test test-frameworks test-infra test-containers test-clients soak check fix bench synth images lock docs clean
+.PHONY: help install install-infra install-kserve install-frameworks run test test-frameworks test-infra test-containers test-clients test-gpu soak check fix bench synth images lock docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,6 +27,15 @@ install-infra: .venv/.installed-infra
 .venv/.installed-infra: .venv/.installed requirements/infra.lock
 	@echo "Adding the CDK to .venv"
 	@$(PIP) install --require-hashes -r requirements/infra.lock
+	@touch $@
+
+install-gpu-local: .cache/triton/.installed  ## The Triton server with which models for a GPU run here, on the CPU
+
+# NVIDIA's wheel asks for another numpy than the toolchain, and of its own dependencies the server needs none.
+.cache/triton/.installed: requirements/gpu-local.lock
+	@echo "Installing Triton into .cache/triton"
+	@$(PYTHON) -m venv .cache/triton
+	@.cache/triton/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 install-kserve: .cache/kserve/.installed
@@ -71,6 +80,9 @@ test-containers: install  ## Images under the emulator in containers as tight as
 
 test-clients: install install-kserve  ## KServe's own client against the service
 	@KSERVE_PYTHON=.cache/kserve/bin/python $(BIN)/python -m pytest tests/e2e/test_kserve.py
+
+test-gpu: install install-gpu-local  ## Models for a GPU, on a real Triton server on the CPU
+	@$(BIN)/python -m pytest tests/gpu
 
 soak: install  ## 16 clients for 60 seconds: no failure, no growth in memory
 	@$(BIN)/modelet build
@@ -117,6 +129,7 @@ lock: install  ## Pin and hash the dependencies anew
 	@for peer in kserve mlserver; do \
 	  $(COMPILE) --output-file requirements/$$peer.lock requirements/$$peer.in; \
 	done
+	@$(COMPILE) --no-deps --output-file requirements/gpu-local.lock requirements/gpu-local.in
 
 clean:  ## Remove .venv, caches and built binaries
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache cdk.out build *.egg-info layers/.build

@@ -132,6 +132,10 @@ class SageMakerRuntime:
         application.cleanup_ctx.append(self._lifetime)
         return application
 
+    def add(self, endpoint: Endpoint) -> None:
+        """Have one more endpoint, or another one by the same name."""
+        self._endpoints[endpoint.name] = endpoint
+
     def set_state(self, name: str, state: State) -> None:
         """Put an endpoint to zero or into service, as its scaling would."""
         self._endpoints[name].state = state

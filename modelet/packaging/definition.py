@@ -13,7 +13,7 @@ _EVERYTHING = ("*",)
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A layer's folder: `requirements.txt`, `layer.toml` and our own packages.
+    """A layer's folder: `requirements.txt`, `layer.toml`, our own packages and licences.
 
     Attributes:
         folder: Where it lies.
@@ -57,9 +57,16 @@ class Definition:
         }
 
     @property
+    def licenses(self) -> dict[str, Path]:
+        """Licence texts for wheels that hold none: `licenses/<package>/<file>`, by package and file."""
+        folder = self.folder / "licenses"
+        return {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob("*/*"))}
+
+    @property
     def inputs(self) -> list[Path]:
         """Every file that the layer's bytes depend on."""
-        return [*sorted(self.folder.glob("layer.toml")), self.requirements, *self.sources.values()]
+        own = [*self.sources.values(), *self.licenses.values()]
+        return [*sorted(self.folder.glob("layer.toml")), self.requirements, *own]
 
     def select(self, wheels: Sequence[Wheel]) -> dict[str, bytes]:
         """The files of the wheels that ship.

@@ -82,7 +82,7 @@ class Workshop:
             return {
                 **_below(SITE, definition.select(wheels)),
                 **_below(SITE, definition.sources),
-                **licenses.collect(name, wheels),
+                **licenses.collect(name, wheels, definition.licenses),
             }
 
         return self.kept(

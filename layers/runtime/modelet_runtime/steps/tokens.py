@@ -1,10 +1,11 @@
 """What Hugging Face's `tokenizers` does for the `text` step; imported only by models that use it."""
 
-import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import Encoding, Tokenizer
+# Not from the package itself: of it the option layer has this module alone.
+from tokenizers.tokenizers import Encoding, Tokenizer
 
 from modelet_runtime.errors import InvalidRequest
 from modelet_runtime.manifest import TensorSpec
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from modelet_runtime.steps.text import Text
 
 _PAD_TOKENS = ("[PAD]", "<pad>")
+# What the library calls what an input takes.
+_ATTRIBUTES = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
 
 
 class Tokens:
@@ -37,20 +40,14 @@ class Tokens:
         self._step = step
         self._inputs = inputs
         self._feeds_all = len(inputs) == len(model.inputs)
-        self._tokenizer, document = _read(step, model)
-        self._length = self._settle_length(length, document)
-        pad = self._settle_padding(document, is_needed=length is not None or step.padding == "max_length")
-        fixed = length if length is not None else self._length if step.padding == "max_length" else None
-        self._set_up(fixed, pad, document)
+        self._tokenizer = _read(model.folder / step.tokenizer)
+        self._length = _length(step, length, self._tokenizer.truncation)
+        is_fixed = length is not None or step.padding == "max_length"
+        pad = _pad(step, self._tokenizer, is_fixed)
+        _set_up(step, self._tokenizer, self._length, pad if is_fixed else None)
         # Nobody can tell padding from text without a mask, nor in an output as long as the text.
-        can_grow = "mask" in inputs and fixed is None and pad is not None
-        if can_grow and not any(-1 in spec.shape for spec in model.outputs.values()):
-            assert pad is not None
-            values = {"ids": pad["pad_id"], "mask": 0, "types": pad["pad_type_id"]}
-            side = pad["direction"]
-            self._padding = {spec.name: Padding(values[role], side) for role, spec in inputs.items()}
-        else:
-            self._padding = {}
+        shows = "mask" not in inputs or any(-1 in spec.shape for spec in model.outputs.values())
+        self._padding = {} if pad is None or is_fixed or shows else _padding(inputs, pad)
 
     def __call__(self, value: Value) -> Value:
         """Tokenize a text, a pair of texts, or the fields of a record that hold them.
@@ -62,17 +59,19 @@ class Tokens:
         given, rest = take(value, fields)
         texts = [text_of(text, field) for text, field in zip(given, fields, strict=True)]
         encoding = self._encoded(texts[0], texts[1] if len(texts) > 1 else None)
-        tensors = self._tensors(encoding)
+        tensors = {
+            spec.name: _tensor(spec, getattr(encoding, _ATTRIBUTES[role]))
+            for role, spec in self._inputs.items()
+        }
         if not self._feeds_all:
             return {**rest, **tensors}
         refuse_rest(rest, fields)
         return Encoded(tensors, padding=self._padding)
 
     def _encoded(self, first: str, second: str | None) -> Encoding:
-        step = self._step
-        where = " and ".join(step.fields)
+        where = " and ".join(self._step.fields)
         try:
-            encoding = self._tokenizer.encode(first, second, add_special_tokens=step.add_special_tokens)
+            encoding = self._tokenizer.encode(first, second, add_special_tokens=self._step.add_special_tokens)
         except TypeError as error:
             raise InvalidRequest(where, "text in Unicode", "half of a surrogate pair") from error
         except Exception as error:  # of no class of its own: what may be cut is too short
@@ -81,67 +80,59 @@ class Tokens:
             raise InvalidRequest(where, f"at most {self._length} tokens", str(len(encoding)))
         return encoding
 
-    def _tensors(self, encoding: Encoding) -> dict[str, Tensor]:
-        values = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
-        return {
-            spec.name: _tensor(spec, getattr(encoding, values[role])) for role, spec in self._inputs.items()
-        }
 
-    def _settle_length(self, fixed: int | None, document: Mapping[str, Any]) -> int:
-        wanted = self._step.max_length
-        if fixed is not None:
-            if wanted not in (None, fixed):
-                raise misfit("text", f"max_length: expected {fixed}, as the graph says, got {wanted}")
-            return fixed
-        length: int | None = wanted or (document.get("truncation") or {}).get("max_length")
-        if length is None:
-            raise misfit("text", "max_length: missing: neither the graph nor the tokenizer's file says it")
-        return length
-
-    def _settle_padding(self, document: Mapping[str, Any], is_needed: bool) -> dict[str, Any] | None:
-        """What `tokenizers` calls the padding's parameters; None if there is no token to pad with."""
-        known = document.get("padding") or {}
-        direction = self._step.padding_side or str(known.get("direction", "right")).lower()
-        vocabulary = self._tokenizer.token_to_id
-        token = self._step.pad_token or known.get("pad_token")
-        if token is None:
-            token = next((pad for pad in _PAD_TOKENS if vocabulary(pad) is not None), None)
-        identity = vocabulary(token) if token is not None else None
-        if identity is None:
-            if is_needed or self._step.pad_token is not None:
-                raise misfit("text", f"pad_token: expected a token of the tokenizer, got {token}")
-            return None
-        return {
-            "direction": direction,
-            "pad_id": identity,
-            "pad_type_id": known.get("pad_type_id", 0),
-            "pad_token": token,
-        }
-
-    def _set_up(self, fixed: int | None, pad: dict[str, Any] | None, document: Mapping[str, Any]) -> None:
-        step = self._step
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        if fixed is not None and pad is not None:
-            self._tokenizer.enable_padding(length=fixed, **pad)
-        special = self._tokenizer.num_special_tokens_to_add(len(step.fields) == 2)
-        if step.add_special_tokens and special >= self._length:
-            raise misfit("text", f"max_length: expected more than {special} special tokens")
-        if step.truncation != "refuse":
-            known = (document.get("truncation") or {}).get("direction", "right")
-            direction = step.truncation_side or str(known).lower()
-            self._tokenizer.enable_truncation(self._length, strategy=step.truncation, direction=direction)
-
-
-def _read(step: "Text", model: Model) -> tuple[Tokenizer, dict[str, Any]]:
-    """The tokenizer, and what its file says of truncation and padding."""
-    path = model.folder / step.tokenizer
+def _read(path: Path) -> Tokenizer:
     try:
-        text = path.read_text("utf-8")
-        document = json.loads(text)
-        return Tokenizer.from_str(text), document
-    except Exception as error:  # the library raises bare Exceptions
+        return Tokenizer.from_str(path.read_text("utf-8"))
+    except Exception as error:  # the library's are of no class of their own
         raise misfit("text", f"tokenizer: {path.name}: {type(error).__name__}: {error}") from error
+
+
+def _length(step: "Text", fixed: int | None, saved: Mapping[str, Any] | None) -> int:
+    """The most tokens of a row: as the graph says, else the parameter, else the file."""
+    if fixed is not None and step.max_length not in (None, fixed):
+        raise misfit("text", f"max_length: expected {fixed}, as the graph says, got {step.max_length}")
+    length: int | None = fixed or step.max_length or (saved or {}).get("max_length")
+    if length is None:
+        raise misfit("text", "max_length: missing: neither the graph nor the tokenizer's file says it")
+    return length
+
+
+def _pad(step: "Text", tokenizer: Tokenizer, is_needed: bool) -> dict[str, Any] | None:
+    """The library's parameters of padding; None if there is no token to pad with."""
+    saved = tokenizer.padding or {}
+    token = step.pad_token or saved.get("pad_token")
+    if token is None:
+        token = next((pad for pad in _PAD_TOKENS if tokenizer.token_to_id(pad) is not None), None)
+    identity = None if token is None else tokenizer.token_to_id(token)
+    if identity is None:
+        if is_needed or step.pad_token is not None:
+            raise misfit("text", f"pad_token: expected a token of the tokenizer, got {token}")
+        return None
+    direction = step.padding_side or saved.get("direction", "right")
+    types = saved.get("pad_type_id", 0)
+    return {"pad_token": token, "pad_id": identity, "pad_type_id": types, "direction": direction}
+
+
+def _padding(inputs: Mapping[str, TensorSpec], pad: Mapping[str, Any]) -> dict[str, Padding]:
+    """What rows grow by in a batch, by input."""
+    values = {"ids": pad["pad_id"], "mask": 0, "types": pad["pad_type_id"]}
+    return {spec.name: Padding(values[role], pad["direction"]) for role, spec in inputs.items()}
+
+
+def _set_up(step: "Text", tokenizer: Tokenizer, length: int, pad: dict[str, Any] | None) -> None:
+    """Replace what the tokenizer's file says of truncation and padding."""
+    saved = tokenizer.truncation or {}
+    special = tokenizer.num_special_tokens_to_add(len(step.fields) == 2)
+    if step.add_special_tokens and special >= length:
+        raise misfit("text", f"max_length: expected more than the {special} special tokens, got {length}")
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if pad is not None:
+        tokenizer.enable_padding(length=length, **pad)
+    if step.truncation != "refuse":
+        direction = step.truncation_side or saved.get("direction", "right")
+        tokenizer.enable_truncation(length, strategy=step.truncation, direction=direction)
 
 
 def _tensor(spec: TensorSpec, values: list[int]) -> Tensor:

@@ -3,7 +3,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support.projects import EchoCompiler
+from support.projects import EchoCompiler, requirement, write_wheel
 
 from modelet.packaging.archive import Archive
 from modelet.packaging.errors import LayerRefused
@@ -126,3 +126,21 @@ def test_refuses_a_definition_that_does_not_fit(
 
     with pytest.raises(LayerRefused, match=reason):
         workshop.runtime(X86_64)
+
+
+def test_a_wheel_without_a_licence_text_needs_one_of_the_layers_folder(
+    workshop: Workshop, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = project / "wheels"
+    digest = write_wheel(wheels, "bare", {"bare.py": "x = 1"}, metadata="License-Expression: MIT")
+    folder = project / "layers/options/bare"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text(requirement("bare", digest))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+
+    with pytest.raises(LayerRefused, match=r"bare-1\.0.* holds no licence text \(MIT\).*licenses/bare/"):
+        workshop.option("bare", X86_64)
+
+    (folder / "licenses/bare").mkdir(parents=True)
+    (folder / "licenses/bare/LICENSE").write_text("be kind")
+    assert files(workshop.option("bare", X86_64))["opt/licenses/bare/LICENSE"] == "be kind"

@@ -1,22 +1,20 @@
 """skl2onnx, as it is called here, and what is mended in the graphs it writes."""
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 import skl2onnx
-from skl2onnx.common import _container
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
 from modelet.build.converters.columns import Kind
+from modelet.build.converters.skl2onnx_mends import mended
 from modelet.errors import OwnerCodeFailed
 
 # The newest that skl2onnx is tested with; it writes trees in version 3 of the machine learning domain.
 # Source: https://onnx.ai/sklearn-onnx/supported.html
 OPSETS = {"": 22, "ai.onnx.ml": 3}
+_LIST = "see https://onnx.ai/sklearn-onnx/supported.html for what it takes"
 _TYPES = {"float": FloatTensorType, "int": Int64TensorType, "string": StringTensorType}
 
 
@@ -33,22 +31,27 @@ def convert(estimator: Any, inputs: Sequence[tuple[str, Kind]], width: int) -> o
     """
     types = [(name, _TYPES[kind]([None, width])) for name, kind in inputs]
     try:
-        with _mended():
+        with mended():
             try:
                 return _converted(estimator, types, {"zipmap": False})
             except NameError:  # the estimator has no ZipMap to leave out
                 return _converted(estimator, types, None)
     except Exception as error:  # skl2onnx raises whatever its converters run into
         lines = str(error).strip().splitlines() or [type(error).__name__]
+        takes_one = "at most 1 input" in lines[0]
         raise OwnerCodeFailed(
             f"skl2onnx cannot convert {type(estimator).__name__}: {lines[0][:300]}",
-            "see https://onnx.ai/sklearn-onnx/supported.html for what it takes",
+            "put the ColumnTransformer first: make_pipeline(transformer, the rest)" if takes_one else _LIST,
         ) from error
 
 
 def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
-    """Rename tensors of the main graph, in place."""
-    for value in (*model.graph.input, *model.graph.output):
+    """Rename tensors of the main graph, in place; what has a wanted name already gets another."""
+    names = {old: new for old, new in names.items() if old != new}
+    taken = _tensors(model)
+    for wanted in sorted(set(names.values()) & (taken - names.keys())):
+        names[wanted] = _free(wanted, taken | set(names.values()))
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
         value.name = names.get(value.name, value.name)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
@@ -59,11 +62,36 @@ def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
 def join_columns(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """Put one input per column in front of a graph that takes them side by side, in place."""
     [joined] = model.graph.input
-    kind, inner = joined.type.tensor_type.elem_type, "_columns"
-    rename(model, {joined.name: inner})
+    kind, inner = joined.type.tensor_type.elem_type, _free("columns", _tensors(model) | set(names))
+    rename(model, {joined.name: inner} | {name: _free(name, _tensors(model)) for name in names})
     model.graph.ClearField("input")
     model.graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, [None, 1]) for name in names)
     model.graph.node.insert(0, onnx.helper.make_node("Concat", list(names), [inner], axis=1))
+    return model
+
+
+def drop_unused_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave out inputs that no node reads: columns that the estimator drops, in place."""
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [value for value in model.graph.input if value.name in read]
+    model.graph.ClearField("input")
+    model.graph.input.extend(kept)
+    return model
+
+
+def flatten(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Make an output one value per row, in place."""
+    [output] = [value for value in model.graph.output if value.name == name]
+    if len(output.type.tensor_type.shape.dim) == 1:
+        return model
+    taken = _tensors(model)
+    inner, shape = _free(f"{name}_column", taken), _free(f"{name}_shape", taken)
+    position = list(model.graph.output).index(output)
+    kind = output.type.tensor_type.elem_type
+    rename(model, {name: inner})
+    model.graph.initializer.append(onnx.helper.make_tensor(shape, onnx.TensorProto.INT64, [1], [-1]))
+    model.graph.node.append(onnx.helper.make_node("Reshape", [inner, shape], [name]))
+    model.graph.output[position].CopyFrom(onnx.helper.make_tensor_value_info(name, kind, [None]))
     return model
 
 
@@ -76,26 +104,14 @@ def _converted(
     return model
 
 
-@contextmanager
-def _mended() -> Iterator[None]:
-    """Let skl2onnx 1.20 work with newer libraries.
-
-    protobuf 7 takes no booleans for integers, which histogram gradient boosting is written with, and
-    scikit-learn 1.9 warns of attributes that skl2onnx reads.
-    """
-    make_node = _container.make_node
-    _container.make_node = lambda *arguments, **attributes: make_node(
-        *arguments, **{name: _plain(value) for name, value in attributes.items()}
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        _container.make_node = make_node
+def _tensors(model: onnx.ModelProto) -> set[str]:
+    """The names of all tensors of the main graph."""
+    held = {value.name for value in (*model.graph.input, *model.graph.initializer)}
+    return held | {name for node in model.graph.node for name in node.output}
 
 
-def _plain(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [int(item) if isinstance(item, bool | np.bool_) else item for item in value]
+def _free(name: str, taken: set[str]) -> str:
+    number = 1
+    while (found := f"{name}_{number}" if number > 1 else name) in taken:
+        number += 1
+    return found

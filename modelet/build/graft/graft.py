@@ -91,23 +91,24 @@ class Graft:
         """From the graph outwards; the links come in the order in which a request passes them."""
         inputs, links = Values("input", editor.model.graph.input), list[_Link]()
         for placed in reversed(self.input):
-            step = placed.step
-            build = Builder(editor, placed.written.name)
+            step, build = placed.step, Builder(editor, placed.written.name)
+            name = ""
             try:
                 name = inputs.pick(step.input, step.wanted(), step.fits)
                 inner = inputs[name]
                 outer = step.outer(inner).at(build.fresh("input"))
                 inputs.swap(name, {step.rename or name: outer})
-                made = step.write(build, outer, inner)
             except Misfit as error:
-                raise self._refused(placed, error) from error
+                raise self._refused(placed, error, name) from error
+            made = step.write(build, outer, inner)
             editor.prepend(build.nodes)
             editor.rename(inner.tensor, made)
             links.insert(0, _Link(step, step.rename or name, name, inner))
         return inputs, links
 
-    def _refused(self, placed: Placed[Any], error: Misfit) -> RecipeRefused:
-        return RecipeRefused(f"{self.where}: {placed.where}: {error}")
+    def _refused(self, placed: Placed[Any], error: Misfit, name: str = "") -> RecipeRefused:
+        text = f"input '{name}': {error}" if name else str(error)
+        return RecipeRefused(f"{self.where}: {placed.where}: {text}")
 
 
 @dataclass(frozen=True, slots=True)

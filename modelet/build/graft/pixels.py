@@ -45,7 +45,7 @@ class Pixels(InputStep):
         """The same picture as UINT8, channels last."""
         layout = self._layout(inner)
         if self.channels == "BGR" and (layout is None or _of_picture(inner, layout)[2] != 3):
-            raise Misfit(f"channels: input '{inner.tensor}': expected 3 channels, got {inner}")
+            raise Misfit(f"channels: expected 3 channels, got {inner}")
         dims = inner.dims if layout is None else (*inner.dims[:-3], *_of_picture(inner, layout))
         return Value(inner.tensor, _UINT8, dims)
 
@@ -72,13 +72,13 @@ class Pixels(InputStep):
         """Where the model has the channels; None if it has no axis for them."""
         if self.layout is not None:
             if inner.rank < _PICTURE_AXES:
-                raise Misfit(f"layout: input '{inner.tensor}': expected {self.layout} axes, got {inner}")
+                raise Misfit(f"layout: expected the axes {self.layout}, got {inner}")
             return self.layout
         if inner.rank < _PICTURE_AXES:
             return None
         first, last = (inner.dims[axis] in _CHANNEL_COUNTS for axis in (-3, -1))
         if first and last:
-            raise Misfit(f'input \'{inner.tensor}\' {inner} may be "CHW" or "HWC": say which with layout')
+            raise Misfit(f'{inner} may be "CHW" or "HWC": say which with layout')
         return "CHW" if first else "HWC" if last else None
 
 

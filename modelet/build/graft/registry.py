@@ -93,11 +93,11 @@ def _boundary(
             raise ArtifactError(f"{where}: unknown step '{step.name}': there are {known}")
         if step.name in first:
             if count < index:
-                before = steps[index - 1].name
-                kinds = ("the runtime's", "the graph") if side == "input" else ("the graph's", "the runtime")
+                runs, grafted = "runs in the runtime", "is part of the graph"
+                this, other = (runs, grafted) if side == "input" else (grafted, runs)
                 raise ArtifactError(
-                    f"{where}: step '{step.name}' is one of {kinds[0]} and cannot follow '{before}', one of"
-                    f" {kinds[1]}: put it before all of those"
+                    f"{where}: step '{step.name}' {this} and cannot follow '{steps[index - 1].name}', which"
+                    f" {other}: put it in front"
                 )
             count += 1
     return count

@@ -37,3 +37,9 @@ def read_object(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("body", "an object", type(document).__name__)
     return document
+
+
+def base_path(event: dict[str, Any]) -> str:
+    """What stands before every path: the stage, where a REST API is called by its own name."""
+    full = event["requestContext"].get("path", "")
+    return full.removesuffix(event.get("path", full)) or "/"

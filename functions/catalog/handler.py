@@ -1,4 +1,4 @@
-"""Lambda's entry point for what belongs to no single model: index, health and the page to try them on."""
+"""Lambda's entry point for what belongs to no single model: index, health, OpenAPI, a page to try them."""
 
 from typing import Any
 
@@ -14,13 +14,15 @@ from modelet_runtime.protocols import open_inference_documents as documents
 from modelet_runtime.settings import CatalogSettings
 
 _READ = ["GET", "HEAD"]
-_index = Index.load(CatalogSettings.from_environment().index)
+_settings = CatalogSettings.from_environment()
+_index = Index.load(_settings.index)
 _page = Page(_index)
 app = APIGatewayHttpResolver()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one event of the HTTP or the REST API."""
+    app.context["base_path"] = events.base_path(event)
     return app.resolve(events.without_trailing_slash(events.as_http(event)), context)
 
 
@@ -34,6 +36,15 @@ def show_page() -> Response[str]:
 def show_no_icon() -> Response[str]:
     """The page brings its own."""
     return Response(204)
+
+
+@app.route("/openapi.json", method=_READ, compress=True)
+def show_openapi() -> dict[str, Any]:
+    """Every route of every model, for people and for generators of clients."""
+    # Imported here: few ask for it, and none of them waits for an inference.
+    from catalog import openapi  # noqa: PLC0415
+
+    return openapi.document(_index, _settings.authorization, app.context["base_path"])
 
 
 @app.route("/v2", method=_READ)

@@ -2,17 +2,26 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelet_runtime.errors import ArtifactError, MethodNotAllowed, ModeletError, NotFound
+from modelet_runtime.errors import (
+    ArtifactError,
+    MethodNotAllowed,
+    ModeletError,
+    NotFound,
+    UnsupportedExtension,
+)
+from modelet_runtime.http.tensorflow_serving import CLASSIFY_OR_REGRESS
 from modelet_runtime.manifest import Manifest
 from modelet_runtime.protocols import open_inference_documents as documents
 
 _MODEL_PATH = re.compile(
     r"/(?P<protocol>v2/models|v1/models|models)/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<rest>.*)"
 )
+# Without a version they have no route of their own at the front door; with one the model answers.
+_NOT_SUPPORTED = (":classify", ":regress")
 
 
 class Index:
@@ -21,17 +30,24 @@ class Index:
     Args:
         manifests: One per version.
         latency_ms: The median a version's passport found, by name and version, where one is known.
+        live: The version that answers whoever names none, by name; the highest where none is given.
     """
 
     def __init__(
-        self, manifests: list[Manifest], latency_ms: Mapping[str, Mapping[str, float]] | None = None
+        self,
+        manifests: list[Manifest],
+        latency_ms: Mapping[str, Mapping[str, float]] | None = None,
+        live: Mapping[str, int] | None = None,
     ) -> None:
         self._manifests = sorted(manifests, key=lambda manifest: (manifest.name, manifest.version))
+        highest = {manifest.name: manifest for manifest in self._manifests}
+        chosen = {m.name: m for m in self._manifests if (live or {}).get(m.name) == m.version}
+        self._live = highest | chosen
         self._latency_ms = latency_ms or {}
 
     @classmethod
     def load(cls, path: Path) -> "Index":
-        """Read `{"models": [manifest, ...]}`; `"latency_ms": {name: {version: number}}` may be there.
+        """Read `{"models": [manifest, ...]}`; `"latency_ms"` and `"live"` may be there, by name.
 
         Raises:
             ArtifactError: The file cannot be read, or is something else.
@@ -39,14 +55,19 @@ class Index:
         try:
             document = json.loads(path.read_bytes())
             manifests = [Manifest.from_dict(each, str(path)) for each in document["models"]]
-            return cls(manifests, document.get("latency_ms"))
+            return cls(manifests, document.get("latency_ms"), document.get("live"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: expected an index of manifests, got {error!r}") from error
 
     @property
+    def versions(self) -> Sequence[Manifest]:
+        """Every version, by name and number."""
+        return self._manifests
+
+    @property
     def live(self) -> Mapping[str, Manifest]:
-        """The version of each model that answers when none is named: the highest."""
-        return {manifest.name: manifest for manifest in self._manifests}
+        """The version of each model that answers when none is named."""
+        return self._live
 
     def latency_ms(self, manifest: Manifest) -> float | None:
         """How long a row took when the version was built, if the index knows."""
@@ -63,6 +84,8 @@ class Index:
             return NotFound(f"no route {method} {path}")
         name, version = match["model"], match["version"]
         if name in self.live:
+            if method == "POST" and match["protocol"] == "v1/models" and match["rest"] in _NOT_SUPPORTED:
+                return UnsupportedExtension(CLASSIFY_OR_REGRESS)
             infers = re.search(r"/infer$|/predict$|:\w+$", match["rest"])
             return MethodNotAllowed(method, ["POST"] if infers else ["GET"])
         if match["protocol"] == "v1/models":

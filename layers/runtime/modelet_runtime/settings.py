@@ -60,11 +60,14 @@ class CatalogSettings:
 
     Attributes:
         index: A JSON file with the manifests of all versions: `{"models": [manifest, ...]}`.
+        authorization: How the front door knows callers: `iam`, `jwt`, `api-key`; nothing where all may call.
     """
 
     index: Path
+    authorization: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "CatalogSettings":
-        """Read `MODELET_INDEX`; by default the file lies beside the handlers."""
-        return cls(Path(environ.get("MODELET_INDEX", "/var/task/index.json")))
+        """Read `MODELET_INDEX`, by default a file beside the handlers, and `MODELET_AUTHORIZATION`."""
+        index = Path(environ.get("MODELET_INDEX", "/var/task/index.json"))
+        return cls(index, tuple(environ.get("MODELET_AUTHORIZATION", "").split()))

@@ -1,5 +1,7 @@
 """The catalog behind a REST API."""
 
+import base64
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -49,3 +51,16 @@ def test_it_answers(
     assert result["statusCode"] == status
     if body is not None:
         assert json.loads(result["body"]) == body
+
+
+@pytest.mark.parametrize(("full_path", "base"), [("/prod/openapi.json", "/prod"), ("/openapi.json", "/")])
+def test_the_document_says_where_its_paths_begin(handler: ModuleType, full_path: str, base: str) -> None:
+    event = {**json.loads(EVENT.read_text()), "httpMethod": "GET", "path": "/openapi.json", "body": None}
+    event |= {"isBase64Encoded": False, "requestContext": {**event["requestContext"], "path": full_path}}
+    result = handler.handler(event, Context())
+    document = json.loads(result["body"])
+    assert (result["statusCode"], document["servers"]) == (200, [{"url": base}])
+    assert "/v2/models/demo_model/infer" in document["paths"]
+    event["multiValueHeaders"] = {"Accept-Encoding": ["gzip"]}
+    result = handler.handler(event, Context())
+    assert json.loads(gzip.decompress(base64.b64decode(result["body"]))) == document

@@ -5,6 +5,8 @@ from modelet_runtime.http.messages import Request, Response
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.protocols import json_codec, tensorflow_serving
 
+CLASSIFY_OR_REGRESS = "classify and regress are not supported: use predict"
+
 
 class TensorFlowServingRoutes:
     """Answers for one model, as TensorFlow Serving would."""
@@ -23,7 +25,7 @@ class TensorFlowServingRoutes:
 
     def classify_or_regress(self, request: Request) -> Response:
         """`POST /v1/models/{m}:classify` and `:regress`: refused, they take TensorFlow's own examples."""
-        raise UnsupportedExtension("classify and regress are not supported: use predict")
+        raise UnsupportedExtension(CLASSIFY_OR_REGRESS)
 
     def predict(self, request: Request) -> Response:
         """`POST /v1/models/{m}:predict`."""

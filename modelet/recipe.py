@@ -89,14 +89,77 @@ class Golden(_Section):
         description="A function of this folder (train.py:samples) that returns a list of inputs, or a glob"
         " of files (samples/*.png) that go through the input steps. Without it: seeded random inputs.",
     )
+    targets: str | None = Field(
+        default=None,
+        examples=["train.py:targets"],
+        description="A function of this folder that returns the right answer to each of the samples, a"
+        " class's number or label; accuracy is then measured against these.",
+    )
     rtol: float = Field(default=1e-3, ge=0, description="Allowed relative difference from the original.")
     atol: float = Field(default=1e-4, ge=0, description="Allowed absolute difference from the original.")
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        if self.targets and not self.samples:
+            raise ValueError("targets are the answers to samples, which are missing")
+        return self
+
+
+class Accuracy(_Section):
+    """What answers may lose when the graph is made smaller."""
+
+    metric: Literal["top1_agreement", "cosine", "max_abs_diff", "accuracy_drop"]
+    limit: float | None = Field(default=None, ge=0)
+
+
+class Exclude(_Section):
+    """What stays in floating point."""
+
+    nodes: list[str] = Field(default_factory=list)
+    operators: list[str] = Field(default_factory=list)
 
 
 class Optimize(_Section):
     """How the graph is made smaller and faster."""
 
-    precision: Literal["fp32"] = Field(default="fp32", description="What the weights are stored as.")
+    precision: Literal[
+        "auto", "fp32", "fp16", "int8-dynamic", "int8-static", "int8-weights", "int4-weights"
+    ] = Field(
+        default="auto",
+        description="What the weights are stored as: fp32, fp16, int8-dynamic, int8-static, int8-weights or"
+        " int4-weights; auto measures all that fit on the samples of [golden] and takes the best of those"
+        " that are within the bound. Without samples auto is fp32.",
+    )
+    prune: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.95,
+        description="Share of each tensor's weights, the smallest ones, to set to zero: images get smaller.",
+    )
+    calibration: Literal["auto", "minmax", "percentile", "entropy", "mse"] = Field(
+        default="auto",
+        description="How int8-static finds the ranges of activations: minmax, percentile, entropy or mse;"
+        " auto tries them all.",
+    )
+    calibration_samples: int = Field(
+        default=64, ge=1, description="How many samples calibrate; the others judge."
+    )
+    percentile: float = Field(
+        default=99.99, ge=90, lt=100, description="How much of an activation calibration percentile keeps."
+    )
+    accuracy: Accuracy | None = Field(
+        default=None,
+        examples=[{"metric": "top1_agreement", "limit": 0.99}],
+        description="What answers may lose: top1_agreement and cosine with the original's at least limit,"
+        " max_abs_diff from them or accuracy_drop against the targets at most. Without it what suits the"
+        " outputs.",
+    )
+    exclude: Exclude = Field(
+        default_factory=Exclude,
+        examples=[{"nodes": ["head_*"], "operators": ["Gemm"]}],
+        description="What stays in floating point: nodes by name, with * and ?, and operators.",
+    )
+    budget_s: int = Field(default=60, ge=1, description="Seconds after which no further candidate is begun.")
 
 
 class Resources(_Section):
@@ -171,6 +234,18 @@ class Recipe(_Section):
     optimize: Optimize = Field(default_factory=Optimize)
     resources: Resources = Field(default_factory=Resources)
 
+    @model_validator(mode="after")
+    def _check_samples(self) -> Self:
+        wanted = self.optimize
+        if self.golden.samples is None and (wanted.precision not in {"auto", "fp32"} or wanted.prune):
+            raise ValueError(
+                "optimize: what that loses can only be measured on real inputs: name them with samples in"
+                " [golden]"
+            )
+        if wanted.accuracy and wanted.accuracy.metric == "accuracy_drop" and not self.golden.targets:
+            raise ValueError("optimize.accuracy: accuracy_drop needs the right answers: targets in [golden]")
+        return self
+
     @classmethod
     def load(cls, folder: Path) -> "Recipe":
         """Read a model folder's `model.toml`.
@@ -230,6 +305,8 @@ def _first(error: ValidationError) -> str:
     """The first of pydantic's complaints as `key: what is wrong`."""
     complaint = error.errors()[0]
     key = ""
+    if not complaint["loc"]:  # what two sections have to do with each other names its keys itself
+        return complaint["msg"].removeprefix("Value error, ")
     for part in complaint["loc"]:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     if complaint["type"] == "extra_forbidden":

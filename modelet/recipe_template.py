@@ -56,4 +56,8 @@ def _comment(text: str) -> Iterator[str]:
 
 def _toml(value: object) -> str:
     """Strings, numbers, booleans and lists of these are written in TOML as in JSON."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +38,8 @@ class Artifact:
 
     Attributes:
         precision: The candidate's.
-        folder: Holds `model.ort`, what the function maps, and `model.onnx`, what a GPU endpoint loads.
+        folder: Holds `model.ort`, which is mapped, and `model.onnx`, which is optimised further while it
+            loads: for the CPU at hand, or by a GPU endpoint.
         graph: The optimised graph.
     """
 
@@ -60,11 +60,6 @@ class Artifact:
     def discard(self) -> None:
         """Remove the folder with what is left in it."""
         shutil.rmtree(self.folder)
-
-
-def candidates(graph: onnx.ModelProto) -> Iterator[Candidate]:
-    """Every way to store the weights that fits the recipe. The best that passes the proof wins."""
-    yield Candidate("fp32", graph)
 
 
 def optimise(candidate: Candidate, target: Literal["cpu", "gpu"], folder: Path) -> Artifact:
@@ -91,6 +86,11 @@ def optimise(candidate: Candidate, target: Literal["cpu", "gpu"], folder: Path) 
     artifact.onnx.write_bytes(graph.SerializeToString(deterministic=True))
     artifact.ort.write_bytes(mapped)
     return artifact
+
+
+def laid_out(path: Path) -> onnx.ModelProto:
+    """The graph of an ONNX file as ONNX Runtime makes it for the CPU at hand when it loads."""
+    return onnx.load_model_from_string(_saved(path.read_bytes(), "ONNX", _LEVELS.ORT_ENABLE_ALL))
 
 
 def _saved(graph: bytes, form: str, level: onnxruntime.GraphOptimizationLevel) -> bytes:

@@ -9,7 +9,7 @@ from modelet.build import folder
 from modelet.build.plan import plan
 from modelet.repository import VERSIONS, ModelFolder
 
-STAGES = ("convert", "check", "optimise", "prove", "write")
+STAGES = ("convert", "check", "optimise", "prove", "compete", "write")
 Report = Callable[[str], None]
 
 
@@ -24,6 +24,8 @@ class Outcome:
             whose framework is not installed.
         reason: Why, in a few words.
         seconds: How long it took.
+        notes: What a person should know of the proof: why the winner won, which candidates failed.
+        is_proven: Whether the version may be given to callers.
     """
 
     model: str
@@ -31,26 +33,32 @@ class Outcome:
     action: Literal["kept", "restored", "built", "skipped"]
     reason: str
     seconds: float
+    notes: tuple[str, ...] = ()
+    is_proven: bool = True
 
 
-def build(model: ModelFolder, report: Report = lambda stage: None) -> Outcome:
+def build(model: ModelFolder, report: Report = lambda stage: None, accept: str = "") -> Outcome:
     """Bring a model's newest version up to date with its folder.
 
     Args:
         model: The model's folder.
-        report: Called with each of `STAGES` as it begins.
+        report: Called with each of `STAGES` as it begins, and within `compete` with what it is at.
+        accept: Why a version whose proof fails may be given to callers all the same.
 
     Raises:
         Refused: The recipe, the source or the proof failed; nothing was written.
     """
     started_s = perf_counter()
     with folder.locked(model.path):
-        todo = plan(model)
+        todo = plan(model, accept)
         if todo.action == "keep" and todo.newest:
-            return Outcome(model.name, todo.newest.number, "kept", todo.reason, perf_counter() - started_s)
+            seconds, is_proven = perf_counter() - started_s, todo.newest.is_proven
+            return Outcome(model.name, todo.newest.number, "kept", todo.reason, seconds, is_proven=is_proven)
         # Frameworks are imported for work, not to find that there is none: `make run` builds every time.
         from modelet.build.stages import Stages  # noqa: PLC0415
 
         with folder.staging(model.path / VERSIONS) as staged:
-            version, action, reason = Stages(todo, staged, report).run()
-        return Outcome(model.name, version, action, reason, perf_counter() - started_s)
+            stages = Stages(todo, staged, report)
+            number, action, reason = stages.run()
+        seconds, is_proven = perf_counter() - started_s, model.version(number).is_proven
+        return Outcome(model.name, number, action, reason, seconds, stages.notes, is_proven)

@@ -25,6 +25,7 @@ class Plan:
         newest: The newest version, if there is one.
         action: `keep` what is there, `restore` the newest version's missing files, or `build` the next.
         reason: Why, in a few words.
+        accept: Why a version whose proof fails may be given to callers all the same.
     """
 
     model: ModelFolder
@@ -33,6 +34,7 @@ class Plan:
     newest: Version | None
     action: Action
     reason: str
+    accept: str = ""
 
     @property
     def next_number(self) -> int:
@@ -40,8 +42,13 @@ class Plan:
         return self.newest.number + 1 if self.newest else 1
 
 
-def plan(model: ModelFolder) -> Plan:
+def plan(model: ModelFolder, accept: str = "") -> Plan:
     """Compare a model's newest version with what its folder says now.
+
+    Args:
+        model: The model's folder.
+        accept: Why a version whose proof fails may be given to callers all the same. Versions never
+            change, so one that failed is proven anew as the next.
 
     Raises:
         RecipeRefused: `model.toml` is missing or wrong.
@@ -59,9 +66,11 @@ def plan(model: ModelFolder) -> Plan:
             raise
         return Plan(model, recipe, newest.manifest.source.sha256, newest, "keep", f"kept: {error.reason}")
     action, reason = _decide(newest, source_sha256)
+    if action == "keep" and accept and newest and not newest.is_proven:
+        action, reason = "build", f"the failed proof of version {newest.number} is accepted"
     if action == "restore" and newest:
         CONVERTERS[newest.manifest.source.kind].require()
-    return Plan(model, recipe, source_sha256, newest, action, reason)
+    return Plan(model, recipe, source_sha256, newest, action, reason, accept)
 
 
 def _decide(newest: Version | None, source_sha256: str) -> tuple[Action, str]:

@@ -30,7 +30,7 @@ def from_owner(given: Sequence[OwnerRow], model: Model, origin: str) -> list[Row
         SourceRefused: A row does not fit the graph's inputs.
     """
     rows: list[Row] = []
-    for number, row in enumerate(_spread(given)):
+    for number, row in enumerate(spread(given)):
         try:
             rows.append(to_inputs(model.inputs, _without_batch(row, model)))
         except ClientError as error:
@@ -41,14 +41,14 @@ def from_owner(given: Sequence[OwnerRow], model: Model, origin: str) -> list[Row
     return rows
 
 
-def from_files(paths: Sequence[Path], pipeline: Pipeline) -> list[Row]:
-    """Rows from files, each through the model's input steps; those answered without the graph are left out.
+def from_files(paths: Sequence[Path], pipeline: Pipeline) -> dict[Path, Row]:
+    """Rows by file, each through the model's input steps; those answered without the graph are left out.
 
     Raises:
         SourceRefused: The steps do not take a file, or none of them reaches the graph.
     """
-    rows: list[Row] = []
-    for path in _spread(paths):
+    rows: dict[Path, Row] = {}
+    for path in spread(paths):
         try:
             encoded = pipeline.encode(_value(path, pipeline.media_types))
         except ClientError as error:
@@ -56,7 +56,7 @@ def from_files(paths: Sequence[Path], pipeline: Pipeline) -> list[Row]:
                 f"golden.samples: {path.name}: {error}", "correct or remove the file"
             ) from error
         if isinstance(encoded, Encoded):
-            rows.append(encoded.tensors)
+            rows[path] = encoded.tensors
     if not rows:
         raise SourceRefused(
             "golden.samples: the steps answer every file without the graph", "add other files"
@@ -73,7 +73,7 @@ def runs(rows: Sequence[Row], manifest: Manifest) -> list[Inputs]:
     return batch + [tuple(stack([row])) for row in rows]
 
 
-def _spread(items: Sequence[_T]) -> Sequence[_T]:
+def spread(items: Sequence[_T]) -> Sequence[_T]:
     """At most `MAX_ROWS` items, evenly over all of them: data often comes sorted."""
     return items[:: -(-len(items) // MAX_ROWS)] if items else items
 

@@ -1,4 +1,4 @@
-"""The stages of a build, in order: convert, check, optimise, prove, write."""
+"""The stages of a build, in order: convert, check, optimise, prove, compete, write."""
 
 import json
 from dataclasses import replace
@@ -9,16 +9,21 @@ import onnx
 
 from modelet.build import cases, check, contents, facts, folder, origin
 from modelet.build.contents import Contents
+from modelet.build.contest.remake import remake
+from modelet.build.contest.ring import hold
+from modelet.build.contest.settings import Settings
 from modelet.build.converters import CONVERTERS
+from modelet.build.expectations import expectations
 from modelet.build.normalise import normalise
-from modelet.build.optimise import Artifact, Candidate, candidates, optimise
+from modelet.build.optimise import Artifact, Candidate, optimise
 from modelet.build.origin import Origin
 from modelet.build.passport import passport
 from modelet.build.pipeline import Report
 from modelet.build.plan import Plan
-from modelet.build.prove import choose, prove
+from modelet.build.prove import prove
+from modelet.build.quantise.formula import Formula
 from modelet.golden import FILE_NAME as GOLDEN_FILE
-from modelet.golden import Golden, Tolerance
+from modelet.golden import Tolerance
 from modelet.repository import PASSPORT_FILE, VERSIONS, sha256
 from modelet_runtime import manifest as contract
 from modelet_runtime.manifest import FileDigest, Manifest
@@ -38,6 +43,12 @@ class Stages:
         self._recipe = todo.recipe
         self._staged = staged
         self._report = report
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the proof: why the winner won, and which candidates failed."""
+        return self._notes
 
     def run(self) -> tuple[int, Literal["restored", "built"], str]:
         """Restore or build; gives the version, what was done and why.
@@ -52,7 +63,7 @@ class Stages:
             source = replace(source, original=parts.graft.apply(graph, source.original))
             reason = self._todo.reason
             if self._todo.action == "restore":
-                differing = self._restore(graph, parts)
+                differing = self._restore(source, graph, parts)
                 newest = self._todo.next_number - 1
                 if not differing:
                     return newest, "restored", reason
@@ -72,19 +83,21 @@ class Stages:
         facts.settle_outputs(graph)
         return graph
 
-    def _optimised(self, candidate: Candidate) -> Artifact:
-        return optimise(candidate, self._recipe.model.target, self._staged / candidate.precision)
-
-    def _restore(self, graph: onnx.ModelProto, parts: Contents) -> str:
+    def _restore(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> str:
         """Put the newest version's missing files back; gives those that come out differently."""
         version = self._todo.newest
         assert version is not None
         self._report("optimise")
-        precision = version.manifest.graph.precision
-        for candidate in candidates(graph):
-            if candidate.precision == precision:
-                _adopt(self._optimised(candidate), self._staged)
         parts.copy_to(self._staged)
+        samples = self._recipe.golden.samples or cases.RANDOM
+        artifact = remake(
+            graph,
+            Formula.from_dict(version.manifest.graph.formula),
+            Settings.of(self._recipe, parts.labels, has_samples=True),
+            lambda: cases.inputs(samples, source, version.manifest, self._staged),
+            self._staged / "remade",
+        )
+        _adopt(artifact, self._staged)
         broken = sorted({*version.missing_files(), *version.changed_files()})
         differing = [
             name
@@ -100,30 +113,40 @@ class Stages:
 
     def _build(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> None:
         """Make, prove and publish the next version."""
+        recipe = self._recipe
         self._report("optimise")
-        artifacts = [self._optimised(candidate) for candidate in candidates(graph)]
+        plain = optimise(Candidate("fp32", graph), recipe.model.target, self._staged / "fp32")
         self._report("prove")
         parts.copy_to(self._staged)
         draft = self._manifest(source, graph, parts)
-        golden = self._recipe.golden
-        runs = cases.collect(golden.samples, source, draft, self._staged)
-        tolerance = Tolerance(golden.rtol, golden.atol)
-        original = graph.SerializeToString(deterministic=True)
-        proofs = [prove(artifact, original, runs, tolerance) for artifact in artifacts]
-        winner = choose(proofs)
+        runs = cases.collect(recipe.golden, source, draft, self._staged)
+        tolerance = Tolerance(recipe.golden.rtol, recipe.golden.atol)
+        parity = prove(plain, runs.all, tolerance)
+        self._report("compete")
+        contest = hold(
+            graph,
+            plain,
+            runs,
+            Settings.of(recipe, parts.labels, runs.is_real),
+            lambda doing: self._report(f"compete: {doing}"),
+        )
+        self._notes = contest.notes
         self._report("write")
-        data = golden.samples or cases.RANDOM
-        _adopt(winner.artifact, self._staged)
-        (self._staged / GOLDEN_FILE).write_bytes(Golden(data, tolerance, cases.keep(runs)).to_bytes())
+        expected = expectations(contest.path, runs, tolerance, is_exact=contest.formula == Formula())
+        (self._staged / GOLDEN_FILE).write_bytes(expected.to_bytes())
+        _adopt(contest.artifact, self._staged)
         manifest = replace(
             draft,
-            graph=facts.graph(winner.artifact.graph, winner.artifact.precision, parts.graft.to_dict()),
+            graph=replace(
+                facts.graph(contest.artifact.graph, contest.winner.precision, parts.graft.to_dict()),
+                file=contest.winner.file,
+                formula=contest.formula.to_dict(),
+            ),
             files=_digests(self._staged),
+            proof=contract.Proof(contest.verdict.passed, "" if contest.verdict.passed else self._todo.accept),
         )
-        _write_json(self._staged / PASSPORT_FILE, passport(manifest, proofs, winner, data, runs, tolerance))
+        _write_json(self._staged / PASSPORT_FILE, passport(manifest, contest, parity, runs))
         _write_json(self._staged / contract.FILE_NAME, manifest.to_dict())
-        for artifact in artifacts:
-            artifact.discard()
         folder.publish(self._staged, self._todo.model.path / VERSIONS / str(self._todo.next_number))
 
     def _manifest(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> Manifest:
@@ -139,7 +162,7 @@ class Stages:
             input_steps=parts.input_steps,
             output_steps=parts.output_steps,
             labels=parts.labels,
-            graph=facts.graph(graph, recipe.optimize.precision, parts.graft.to_dict()),
+            graph=facts.graph(graph, "fp32", parts.graft.to_dict()),
             resources=recipe.resources.to_manifest(),
             layers=parts.layers,
             files={},
@@ -151,6 +174,7 @@ def _adopt(artifact: Artifact, staged: Path) -> None:
     """Move an artifact's files to where the version has them."""
     for file in (artifact.ort, artifact.onnx):
         file.rename(staged / file.name)
+    artifact.discard()
 
 
 def _digests(staged: Path) -> dict[str, FileDigest]:

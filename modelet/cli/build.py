@@ -53,6 +53,13 @@ def build(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Models to build; all by default.")
     ] = None,
+    accept: Annotated[
+        str,
+        typer.Option(
+            metavar="REASON",
+            help="Let a version whose proof fails be served and deployed all the same; needs NAME.",
+        ),
+    ] = "",
     models: Models = MODELS,
     as_json: AsJson = False,
 ) -> None:
@@ -65,12 +72,14 @@ def build(
     from modelet.errors import MissingExtra, Refused
     from modelet.repository import Repository
 
+    if accept and not names:
+        raise typer.BadParameter("name the models whose proof may fail", param_hint="--accept")
     repository = Repository(models)
     chosen = [repository.model(name) for name in names] if names else repository.models()
     done, refused = [], False
     for model in chosen:
         try:
-            outcome = _build(model)
+            outcome = _build(model, accept)
         except Refused as error:
             if names or not isinstance(error, MissingExtra):
                 refuse(error)
@@ -86,12 +95,21 @@ def build(
         raise typer.Exit(REFUSED)
 
 
-def _build(model: ModelFolder) -> Outcome:
-    """Build one model and show which stage it is at."""
+def _build(model: ModelFolder, accept: str = "") -> Outcome:
+    """Build one model and show which stage it is at, and what the proof found."""
     from modelet.build.pipeline import build as build_model
 
     with messages.status(f"{model.name}: source") as status:
-        return build_model(model, lambda stage: status.update(f"{model.name}: {stage}"))
+        outcome = build_model(model, lambda stage: status.update(f"{model.name}: {stage}"), accept)
+    for note in outcome.notes:
+        messages.print(f"{model.name}: {note}", markup=False)
+    if not outcome.is_proven:
+        messages.print(
+            f"{model.name}: version {outcome.version} is not served: its passport failed, and no --accept"
+            " says why that is good enough",
+            markup=False,
+        )
+    return outcome
 
 
 def _skipped(model: ModelFolder, error: MissingExtra) -> Outcome:

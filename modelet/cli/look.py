@@ -144,28 +144,32 @@ def _print(version: Version, alias: str, passport: Mapping[str, Any] | None) -> 
 
 def _figures(passport: Mapping[str, Any]) -> dict[str, str]:
     """What the passport says of the candidate that won."""
-    precision = passport["winner"]["precision"]
-    won = next(candidate for candidate in passport["candidates"] if candidate["precision"] == precision)
+    winner = passport["winner"]
+    by_name = {candidate["name"]: candidate for candidate in passport["candidates"]}
+    won, stock = by_name[winner["name"]], by_name.get("stock")
     parity = "\n".join(
         f"{output['output']}: largest difference {output['max_abs_diff']:.3g},"
         f" {output['outside_tolerance']} of {output['elements']} outside the tolerance"
-        for output in won["parity"]
+        for output in passport["parity"]
     )
+    accepted = f", accepted: {passport['accepted']}" if passport["accepted"] else ""
     return {
-        "precision": f"{precision}, {passport['winner']['reason']}",
+        "precision": f"{winner['name']} ({winner['file']}): {winner['reason']}",
+        "passport": ("passed" if passport["passed"] else "failed") + accepted,
         "proof": f"{passport['data']['runs']} runs from {passport['data']['origin']}\n{parity}",
-        "run": _comparison(won["latency"]),
-        "session": _comparison(won["session_load"]),
+        "run": _beside(won, stock, "latency_ms"),
+        "session": _beside(won, stock, "session_load_ms"),
         "measured on": f"{passport['machine']['cpu']}, {passport['machine']['cpus']} CPUs",
     }
 
 
-def _comparison(figures: Mapping[str, Any]) -> str:
-    ours, theirs = figures["artifact_ms"], figures["original_ms"]
-    return (
-        f"{ours['median']:.3g} ms (p95 {ours['p95']:.3g}), original {theirs['median']:.3g} ms:"
-        f" ratio {figures['ratio']:.2f} [{figures['ratio_95'][0]:.2f} to {figures['ratio_95'][1]:.2f}]"
-    )
+def _beside(won: Mapping[str, Any], stock: Mapping[str, Any] | None, key: str) -> str:
+    """A time of the winner, and of the original in stock ONNX Runtime."""
+    ours = won[key]
+    if ours is None:
+        return ""
+    theirs = f", stock {stock[key]['median']:.3g} ms" if stock and stock[key] else ""
+    return f"{ours['median']:.3g} ms (p95 {ours['p95']:.3g}){theirs}"
 
 
 def _passport(version: Version) -> dict[str, Any] | None:

@@ -25,6 +25,8 @@ class Settings:
         spinning: Whether idle threads of ONNX Runtime spin, which burns CPU credits.
         library: ONNX Runtime's C library, if not the one of the `onnxruntime` package.
         snap_start: Whether a snapshot is taken of the initialised function, and started from.
+        endpoint: The SageMaker endpoint that runs the graph; None runs it in the function.
+        endpoint_model: The model's name on an endpoint that has several.
     """
 
     model_dir: Path
@@ -36,6 +38,8 @@ class Settings:
     spinning: bool = False
     library: Path | None = None
     snap_start: bool = False
+    endpoint: str | None = None
+    endpoint_model: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -51,6 +55,8 @@ class Settings:
             spinning=environ.get("MODELET_SPINNING", "0") != "0",
             library=Path(environ["MODELET_ORT_LIBRARY"]) if "MODELET_ORT_LIBRARY" in environ else None,
             snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
+            endpoint=environ.get("MODELET_ENDPOINT"),
+            endpoint_model=environ.get("MODELET_ENDPOINT_MODEL"),
         )
 
 

@@ -4,16 +4,16 @@
 Python's lock, so the two run side by side.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from modelet_runtime.errors import ArtifactError, ModeletError
-from modelet_runtime.manifest import ONNX_FILE, ORT_FILE, FileDigest, Manifest
+from modelet_runtime.digests import verify
+from modelet_runtime.errors import ModeletError
+from modelet_runtime.manifest import ONNX_FILE, ORT_FILE, Manifest
 from modelet_runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,17 +83,9 @@ class Loading(Thread):
 
     def _load(self) -> None:
         # Imported here, so that the library loads in this thread.
-        from modelet_runtime.ort import OrtSession, SessionOptions  # noqa: PLC0415
+        from modelet_runtime.opening import open_session  # noqa: PLC0415
 
-        folder, file = self._settings.model_dir, self._manifest.graph.file
-        if self._settings.verify_digests:
-            verify(folder, self._manifest.files, [file])
-        session = OrtSession(
-            folder / file,
-            self._settings.threads,
-            options=SessionOptions(arena=self._settings.arena, spinning=self._settings.spinning),
-            library=self._settings.library,
-        )
+        session = open_session(self._manifest, self._settings)
         self._session_load_ms = (perf_counter() - self._started_s) * 1000
         self._session = session
         try:
@@ -125,24 +117,6 @@ def begin(settings: Settings | None = None) -> Loading:
     loading = Loading(settings or Settings.from_environment())
     loading.start()
     return loading
-
-
-def verify(folder: Path, files: Mapping[str, FileDigest], names: Iterable[str]) -> None:
-    """Compare files of a version with the manifest's digests.
-
-    Raises:
-        ArtifactError: A file is missing, or is not the one that was built.
-    """
-    for name in sorted(names):
-        if name not in files:
-            raise ArtifactError(f"{folder / name}: the manifest has no digest of it")
-        try:
-            with (folder / name).open("rb") as file:
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ArtifactError(f"{folder / name}: {error.strerror}") from error
-        if actual != files[name].sha256:
-            raise ArtifactError(f"{folder / name}: expected sha256 {files[name].sha256}, got {actual}")
 
 
 def warm_up(session: "Session") -> None:

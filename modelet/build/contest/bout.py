@@ -1,52 +1,34 @@
 """One candidate's turn: loaded, asked and timed beside fp32; a failure at any point is its own."""
 
 import gzip
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modelet.build.arrays import Array, to_array
 from modelet.build.contest.contestant import Contestant, Retired
 from modelet.build.contest.entry import Entry
+from modelet.build.contest.judges import Judges, named
 from modelet.build.contest.race import Timing, loads, race
-from modelet.build.quantise.accuracy import Answers, compare
-from modelet.build.samples import Inputs
-from modelet_runtime.tensor import Tensor
+from modelet.build.quantise.accuracy import compare
 
 _TIMED_INPUTS = 12
 _CHAMPION_RUNS = 31
 
 
 class Bouts:
-    """Measures candidates one after the other, each beside fp32, which stays loaded.
+    """Measures candidates one after the other, each beside fp32, which stays loaded."""
 
-    Attributes:
-        inputs: The evaluation samples.
-    """
-
-    def __init__(
-        self,
-        inputs: Sequence[Inputs],
-        expected: Answers,
-        targets: Sequence[object] | None,
-        threads: int,
-        is_timed: bool = True,
-    ) -> None:
+    def __init__(self, judges: Judges, threads: int, is_timed: bool = True) -> None:
         """Take the samples that judge.
 
         Args:
-            inputs: The evaluation samples.
-            expected: The original's answers to them.
-            targets: The right answers, where they are known.
+            judges: The samples and what is expected of them.
             threads: As many as the function has.
             is_timed: Whether time on this machine says anything about where the model will run.
         """
-        self.inputs = inputs
-        self._expected = expected
-        self._targets = targets
+        self._judges = judges
         self._threads = threads
         self._is_timed = is_timed
-        self._timed = inputs[:: -(-len(inputs) // _TIMED_INPUTS)]
+        self._timed = judges.inputs[:: -(-len(judges.inputs) // _TIMED_INPUTS)]
         self._champion: Contestant | None = None
 
     def measure(self, entry: Entry, path: Path) -> Entry:
@@ -76,8 +58,11 @@ class Bouts:
             self._champion.close()
 
     def _fill(self, entry: Entry, contestant: Contestant) -> Entry:
-        answers = [named(contestant.run(inputs)) for inputs in self.inputs]
-        accuracy = compare(self._expected, answers, self._targets)
+        judges = self._judges
+        answers = [named(contestant.run(inputs)) for inputs in judges.inputs]
+        accuracy = compare(judges.expected, answers, judges.targets)
+        for case in judges.batches:
+            compare([named(case.outputs)], [named(contestant.run(case.inputs))])  # refuses another shape
         peak_mib = round(contestant.peak_mib(), 1)  # before anything that a function would not do
         for inputs in self._timed:
             contestant.keep(inputs)
@@ -90,8 +75,3 @@ class Bouts:
             run = race(contestant, self._champion, len(self._timed))
             found = replace(found, race=run, latency_ms=run.latency_ms)
         return replace(found, session_load_ms=loads(contestant))
-
-
-def named(tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-    """Tensors as arrays, by name."""
-    return {tensor.name: to_array(tensor) for tensor in tensors}

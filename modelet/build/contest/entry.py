@@ -1,12 +1,14 @@
 """What was found out about one candidate."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from modelet.build.contest.race import Race, Timing
 from modelet.build.quantise.accuracy import Accuracy
 from modelet.build.quantise.formula import Formula
+from modelet_runtime.manifest import ONNX_FILE, ORT_FILE
+
+_LAID_OUT = ", laid out for the CPU at hand while it loads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,8 @@ class Entry:
         name: What it is called.
         about: One sentence for people.
         formula: How it is made; None for what is only measured for comparison.
-        folder: Where its files are, while the contest lasts.
-        bytes: Its size on disk.
+        file: Which of its two forms a function loads.
+        bytes: That file's size.
         gzip_bytes: The same, compressed as images are.
         accuracy: Its answers beside the original's.
         race: Its time beside fp32's; None for fp32 itself and where time says nothing.
@@ -31,7 +33,7 @@ class Entry:
     name: str
     about: str
     formula: Formula | None = None
-    folder: Path | None = None
+    file: str = ORT_FILE
     bytes: int = 0
     gzip_bytes: int = 0
     accuracy: Accuracy | None = None
@@ -40,6 +42,13 @@ class Entry:
     session_load_ms: Timing | None = None
     peak_mib: float = 0.0
     failure: str = ""
+
+    @classmethod
+    def of(cls, formula: Formula, file: str = ORT_FILE) -> "Entry":
+        """A candidate that nothing is known of yet."""
+        if file == ONNX_FILE:
+            return cls(f"{formula.name}-onnx", formula.about + _LAID_OUT, formula, file)
+        return cls(formula.name, formula.about, formula, file)
 
     @property
     def precision(self) -> str:
@@ -57,10 +66,11 @@ class Entry:
         return self.race.ratio if self.race else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """For the passport."""
-        document = asdict(self)
-        del document["folder"]
-        document["formula"] = self.formula.to_dict() if self.formula else None
+        """For the passport; what is not known is null."""
         return {
-            key: value for key, value in document.items() if value not in (None, "", 0, 0.0) or key == "bytes"
+            **asdict(self),
+            "precision": self.precision,
+            "formula": self.formula.to_dict() if self.formula else None,
+            "left_out": list(self.formula.left_out) if self.formula else [],
+            "peak_mib": self.peak_mib or None,
         }

@@ -1,28 +1,20 @@
-"""A contest's outcome, and its place in the passport."""
+"""A contest's outcome, and its part of the passport."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from modelet.build.contest.curve import Point
 from modelet.build.contest.entry import Entry
+from modelet.build.contest.judges import Judges
+from modelet.build.contest.settings import Settings
 from modelet.build.contest.verdict import Verdict
 from modelet.build.optimise import Artifact
 from modelet.build.quantise.accuracy import Bound
+from modelet.build.quantise.formula import Formula
 from modelet.build.quantise.protection import Protection
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a contest rested on.
-
-    Attributes:
-        calibration_runs: Samples that ranges and sensitive nodes were found with.
-        evaluation_runs: Samples that accuracy was measured on.
-        held_out: Whether no sample was in both.
-    """
-
-    calibration_runs: int
-    evaluation_runs: int
-    held_out: bool
+from modelet.build.quantise.sensitivity import Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +27,12 @@ class Contest:
         entries: Everyone's, fp32 first.
         verdict: Who won and why.
         bound: What answers were allowed to lose.
-        data: The samples.
+        judges: The samples.
         protection: How the winner's weights are kept from saturating; None where they need not be.
+        sensitivities: The error of each node, by the candidate whose sensitive nodes were looked for.
+        curve: The winner's time and memory by rows; empty without a batch axis.
+        settings: What the contest was told.
+        seconds: How long it took.
     """
 
     artifact: Artifact
@@ -44,20 +40,61 @@ class Contest:
     entries: tuple[Entry, ...]
     verdict: Verdict
     bound: Bound
-    data: Data
+    judges: Judges
     protection: Protection | None
+    sensitivities: Mapping[str, Sensitivity]
+    curve: tuple[Point, ...]
+    settings: Settings
+    seconds: float
+
+    @property
+    def formula(self) -> Formula:
+        """How the winner is made."""
+        assert self.winner.formula is not None, "what is measured for comparison cannot win"
+        return self.winner.formula
+
+    @property
+    def path(self) -> Path:
+        """What a function loads."""
+        return self.artifact.folder / self.winner.file
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For people: why the winner won, and which candidates could not be made or measured."""
+        if len([entry for entry in self.entries if not entry.is_reference]) == 1:
+            return ()
+        failures = (f"{entry.name} failed: {entry.failure}" for entry in self.entries if entry.failure)
+        return (self.verdict.reason, *failures)
 
     def to_dict(self) -> dict[str, Any]:
-        """For the passport: what `modelet.build.passport_page` shows."""
+        """For the passport."""
         rejections = self.verdict.rejections
+        split = self.judges.split
         return {
-            "winner": self.verdict.winner,
-            "passed": self.verdict.passed,
-            "reason": self.verdict.reason,
+            "winner": {
+                "name": self.winner.name,
+                "precision": self.winner.precision,
+                "file": self.winner.file,
+                "reason": self.verdict.reason,
+            },
             "bound": {"metric": self.bound.metric, "limit": self.bound.limit},
-            "data": asdict(self.data),
-            "entries": [
+            "contest": {
+                "seconds": round(self.seconds, 1),
+                "budget_s": self.settings.budget_s,
+                "threads": self.settings.threads,
+                "is_timed": self.settings.is_timed,
+                "calibration_runs": len(split.calibration),
+                "evaluation_runs": len(split.evaluation),
+                "held_out": split.held_out,
+                "has_targets": self.judges.targets is not None,
+            },
+            "candidates": [
                 {**entry.to_dict(), "rejected": rejections.get(entry.name, "")} for entry in self.entries
             ],
+            "batch_curve": [asdict(point) for point in self.curve],
             "saturation": self.protection.to_dict() if self.protection else None,
+            "sensitivity": {
+                name: [{"nodes": list(unit.nodes), "error": error} for unit, error in found.errors]
+                for name, found in self.sensitivities.items()
+            },
         }

@@ -1,25 +1,28 @@
 """The contest: candidates are made, measured, mended where they lose too much, and judged."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import onnx
 
-from modelet.build.contest.bout import Bouts, named
+from modelet.build.cases import Runs
+from modelet.build.contest.bout import Bouts
+from modelet.build.contest.budget import Budget, OverBudget
+from modelet.build.contest.curve import batch_curve
 from modelet.build.contest.entry import Entry
-from modelet.build.contest.record import Contest, Data
+from modelet.build.contest.judges import Judges, named
+from modelet.build.contest.layout import gains_a_layout
+from modelet.build.contest.record import Contest
 from modelet.build.contest.settings import Settings
-from modelet.build.contest.verdict import NOISE, Verdict, judge
+from modelet.build.contest.verdict import NOISE, judge
 from modelet.build.optimise import Artifact, Candidate, optimise
 from modelet.build.quantise.accuracy import Bound, suitable_metric
 from modelet.build.quantise.candidates import formulas
 from modelet.build.quantise.formula import Formula
 from modelet.build.quantise.protection import Protection, protection
-from modelet.build.quantise.quantiser import Quantiser
-from modelet.build.quantise.sample_set import SampleSet
-from modelet.golden import Case
+from modelet.build.quantise.sensitivity import Sensitivity
+from modelet.errors import ProofFailed, RecipeRefused
+from modelet_runtime.manifest import ONNX_FILE
 
 # Called with what is being done now: a few words.
 Report = Callable[[str], None]
@@ -32,144 +35,165 @@ _LONGEST_REASON = 240
 
 def hold(
     graph: onnx.ModelProto,
-    cases: Sequence[Case],
+    champion: Artifact,
+    runs: Runs,
     settings: Settings,
-    folder: Path,
     report: Report = lambda doing: None,
-    targets: Sequence[object] | None = None,
 ) -> Contest:
     """Let every way to store a model's weights that fits compete.
 
     Args:
         graph: The checked and normalised graph.
-        cases: Real inputs with the original's answers.
+        champion: The graph as it is; other candidates' files come beside it.
+        runs: Inputs with the original's answers.
         settings: What is tried and what may be lost.
-        folder: An empty folder for the candidates' files; only the winner's are left in it.
         report: Called as each part of the work begins.
-        targets: The right answer for each case, where all are known and each case is one row.
 
     Returns:
         The winner with its files, and everything that was found out on the way.
+
+    Raises:
+        RecipeRefused: The graph has nothing that the recipe's precision could store.
+        ProofFailed: The graph as it is does not run.
     """
-    return _Ring(graph, cases, settings, folder, report, targets).run()
+    return _Ring(graph, champion, runs, settings, report).run()
 
 
 class _Ring:
     """One contest."""
 
     def __init__(
-        self,
-        graph: onnx.ModelProto,
-        cases: Sequence[Case],
-        settings: Settings,
-        folder: Path,
-        report: Report,
-        targets: Sequence[object] | None,
+        self, graph: onnx.ModelProto, champion: Artifact, runs: Runs, settings: Settings, report: Report
     ) -> None:
-        feeds = [named(case.inputs) for case in cases]
-        self._split = SampleSet.divide(feeds, settings.calibration_samples, settings.evaluation_samples)
-        chosen = [cases[position] for position in self._split.evaluation]
-        self._expected = [named(case.outputs) for case in chosen]
         self._settings = settings
-        self._bound = settings.bound or Bound.default(suitable_metric(self._expected, settings.has_labels))
-        self._folder = folder
-        self._report = report
-        self._quantiser = Quantiser(
-            graph, self._split.calibration, settings.excluded, settings.architecture, settings.percent
-        )
-        right = [targets[position] for position in self._split.evaluation] if targets is not None else None
-        self._bouts = Bouts(
-            [case.inputs for case in chosen],
-            self._expected,
-            right,
-            settings.threads,
-            is_timed=settings.target == "cpu",
-        )
+        self._folder = champion.folder.parent
+        self._budget = Budget(settings.budget_s)
+        self._report: Report = lambda doing: report(f"{doing} ({self._budget})")
+        self._judges = Judges.of(runs, settings)
+        self._bound = settings.bound or _suitable_bound(self._judges, settings)
+        self._quantiser = settings.quantiser(graph, self._judges.split.calibration)
+        self._bouts = Bouts(self._judges, settings.threads, settings.is_timed)
         self._entries: list[Entry] = []
-        self._artifacts: dict[str, Artifact] = {}
+        self._artifacts = {Formula(): champion}
+        self._sensitivities: dict[str, Sensitivity] = {}
 
     def run(self) -> Contest:
         try:
             for formula in self._formulas():
                 self._try(formula)
-            self._mend()
+            for precision in _MENDED:
+                self._mend(precision)
             self._compare_with_stock()
         finally:
             self._bouts.close()
-        asked_for = None if self._settings.precision == "auto" else self._settings.precision
-        verdict = judge(self._entries, self._bound, asked_for)
-        return self._close(verdict)
+        return self._close()
 
     def _formulas(self) -> list[Formula]:
         settings = self._settings
-        if not settings.has_samples:
+        is_asked_for = settings.precision != "auto" or settings.prune > 0
+        if not settings.has_samples or not (is_asked_for or settings.is_timed or settings.target == "gpu"):
             return [Formula()]
-        return formulas(
+        found = formulas(
             self._quantiser, settings.precision, settings.calibration, settings.prune, settings.target
         )
+        if settings.precision not in {"auto", *(formula.precision for formula in found)}:
+            raise RecipeRefused(
+                f"model.toml: optimize.precision: {settings.precision} fits nothing in the graph",
+                "leave the key out",
+            )
+        return found
 
     def _try(self, formula: Formula) -> Entry:
-        """Make and measure one candidate."""
-        entry = Entry(formula.name, formula.about, formula)
-        self._report(f"{entry.name}: making")
+        """Make and measure one candidate, in the other form too where that is another graph."""
+        entry = Entry.of(formula)
         try:
-            candidate = Candidate(entry.name, self._quantiser.make(formula))
-            artifact = optimise(candidate, self._settings.target, self._folder / entry.name)
+            artifact = self._artifact(entry, formula)
         except Exception as error:  # quantisers raise whatever they come upon
             if formula == Formula():
                 raise
-            entry = replace(entry, failure=f"{type(error).__name__}: {_short(error)}")
+            reason = str(error) if isinstance(error, OverBudget) else f"{type(error).__name__}: {error}"
+            entry = replace(entry, failure=_short(reason))
         else:
-            self._artifacts[entry.name] = artifact
             self._report(f"{entry.name}: measuring")
             entry = self._bouts.measure(entry, artifact.ort)
+            if entry.failure and formula == Formula():
+                raise ProofFailed(f"the fp32 artifact does not run: {entry.failure}")
         self._entries.append(entry)
+        if self._settings.is_timed and self._admits(entry) and gains_a_layout(self._artifacts[formula]):
+            laid_out = Entry.of(formula, ONNX_FILE)
+            self._report(f"{laid_out.name}: measuring")
+            self._entries.append(self._bouts.measure(laid_out, self._artifacts[formula].onnx))
         return entry
 
-    def _mend(self) -> None:
-        """Leave the most sensitive nodes out of int8 candidates that are fast but lose too much."""
-        for precision in _MENDED:
-            tried = [entry for entry in self._entries if entry.precision == precision and not entry.failure]
-            if not tried or any(self._admits(entry) for entry in tried):
-                continue
-            best = max(tried, key=self._value)
-            assert best.formula is not None
-            if best.time > 1 + NOISE:
-                continue
-            sensitivity = self._quantiser.sensitive(
-                best.formula,
-                self._bound,
-                lambda done, total, name=best.name: self._report(f"{name}: node {done} of {total}"),  # type: ignore[misc]
-            )
-            if sensitivity.left_out is not None:
-                names = tuple(name for unit in sensitivity.left_out for name in unit.nodes)
-                self._try(replace(best.formula, left_out=names))
+    def _artifact(self, entry: Entry, formula: Formula) -> Artifact:
+        if formula not in self._artifacts:
+            self._budget.check()
+            self._report(f"{entry.name}: making")
+            candidate = Candidate(entry.name, self._quantiser.make(formula))
+            self._artifacts[formula] = optimise(candidate, self._settings.target, self._folder / entry.name)
+        return self._artifacts[formula]
+
+    def _mend(self, precision: str) -> None:
+        """Leave the most sensitive nodes out of an int8 candidate that is fast but loses too much."""
+        tried = [entry for entry in self._entries if entry.precision == precision and not entry.failure]
+        if not tried or any(self._admits(entry) for entry in tried):
+            return
+        best = max(tried, key=self._nearness)
+        assert best.formula is not None
+        if best.time > 1 + NOISE:
+            return
+
+        def progress(done: int, total: int) -> None:
+            self._budget.check()
+            self._report(f"{best.name}: node {done} of {total}")
+
+        try:
+            found = self._quantiser.sensitive(best.formula, self._bound, progress)
+        except OverBudget:
+            return
+        self._sensitivities[best.name] = found
+        if found.left_out is not None:
+            names = tuple(name for unit in found.left_out for name in unit.nodes)
+            self._try(replace(best.formula, left_out=names))
 
     def _compare_with_stock(self) -> None:
         """Measure the original as anyone would run it, for comparison."""
-        if self._settings.target != "cpu" or self._entries[0].failure:
+        if not self._settings.is_timed:
             return
         self._report(f"{STOCK}: measuring")
         path = self._folder / f"{STOCK}.onnx"
         path.write_bytes(self._quantiser.graph.SerializeToString(deterministic=True))
-        self._entries.append(self._bouts.measure(Entry(STOCK, _STOCK_ABOUT), path))
+        self._entries.append(self._bouts.measure(Entry(STOCK, _STOCK_ABOUT, file=path.name), path))
         path.unlink()
 
-    def _close(self, verdict: Verdict) -> Contest:
-        """Keep the winner's files only, and look at what guards its weights."""
+    def _close(self) -> Contest:
+        """Choose, and look closer at the winner: what guards its weights, what batches gain."""
+        asked_for = None if self._settings.precision == "auto" else self._settings.precision
+        verdict = judge(self._entries, self._bound, asked_for)
         winner = next(entry for entry in self._entries if entry.name == verdict.winner)
-        for name, artifact in self._artifacts.items():
-            if name != verdict.winner:
-                shutil.rmtree(artifact.folder)
-        data = Data(len(self._split.calibration), len(self._split.evaluation), self._split.held_out)
+        assert winner.formula is not None
+        artifact = self._artifacts[winner.formula]
+        for other in self._artifacts.values():
+            if other is not artifact:
+                other.discard()
+        contest_s = self._budget.spent_s
+        guarded = self._protection(winner)
+        curve = []
+        if self._judges.batches and self._settings.is_timed:
+            self._report(f"{winner.name}: batches")
+            curve = batch_curve(artifact.folder / winner.file, self._settings.threads, self._judges.inputs)
         return Contest(
-            self._artifacts[verdict.winner],
+            artifact,
             winner,
             tuple(self._entries),
             verdict,
             self._bound,
-            data,
-            self._protection(winner),
+            self._judges,
+            guarded,
+            self._sensitivities,
+            tuple(curve),
+            self._settings,
+            contest_s,
         )
 
     def _protection(self, winner: Entry) -> Protection | None:
@@ -177,18 +201,24 @@ class _Ring:
         if winner.formula is None or winner.formula.guard == "none":
             return None
         self._report(f"{winner.name}: other guards")
-        feeds = [named(inputs) for inputs in self._bouts.inputs]
-        return protection(self._quantiser, winner.formula, feeds, self._expected)
+        feeds = [named(inputs) for inputs in self._judges.inputs]
+        return protection(self._quantiser, winner.formula, feeds, self._judges.expected)
 
     def _admits(self, entry: Entry) -> bool:
         return entry.accuracy is not None and self._bound.admits(entry.accuracy)
 
-    def _value(self, entry: Entry) -> float:
+    def _nearness(self, entry: Entry) -> float:
         """How near an entry comes to the bound; more is nearer."""
         assert entry.accuracy is not None
         return self._bound.nearness(entry.accuracy)
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+def _suitable_bound(judges: Judges, settings: Settings) -> Bound:
+    if judges.targets is not None:
+        return Bound.default("accuracy_drop")
+    return Bound.default(suitable_metric(judges.expected, bool(settings.labels)))
+
+
+def _short(text: str) -> str:
+    joined = " ".join(text.split())
+    return joined if len(joined) <= _LONGEST_REASON else f"{joined[:_LONGEST_REASON]}..."

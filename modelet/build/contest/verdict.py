@@ -2,14 +2,16 @@
 
 A candidate passes when its answers are within the bound and it is not slower than fp32 beyond noise. Of
 those that pass the fastest wins; of those as fast as it within noise, the smallest. fp32 always passes, so
-when nothing beats it, it wins.
+when nothing beats it, it wins. What loads slower than its own mapped form has to be worth it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelet.build.contest.entry import Entry
+from modelet.build.contest.layout import objection
 from modelet.build.quantise.accuracy import Bound
+from modelet_runtime.manifest import ORT_FILE
 
 # A median this close to another's is the same on this machine, whatever the interval says.
 NOISE = 0.03
@@ -41,7 +43,9 @@ def judge(entries: Sequence[Entry], bound: Bound, asked_for: str | None = None) 
         asked_for: A precision that the recipe insists on; None lets any win.
     """
     champion = entries[0]
-    rejections = {entry.name: reason for entry in entries[1:] if (reason := _rejection(entry, bound))}
+    rejections = {
+        entry.name: reason for entry in entries[1:] if (reason := _rejection(entry, bound, entries))
+    }
     passed = [entry for entry in entries if entry.name not in rejections]
     wanted = [entry for entry in passed if asked_for in {None, entry.precision}]
     if not wanted:
@@ -54,7 +58,7 @@ def judge(entries: Sequence[Entry], bound: Bound, asked_for: str | None = None) 
     return Verdict(winner.name, True, reason, rejections)
 
 
-def _rejection(entry: Entry, bound: Bound) -> str:
+def _rejection(entry: Entry, bound: Bound, entries: Sequence[Entry]) -> str:
     """Why an entry may not win; empty if it may."""
     if entry.failure:
         return f"failed: {entry.failure}"
@@ -68,7 +72,17 @@ def _rejection(entry: Entry, bound: Bound) -> str:
     if is_slower(entry):
         assert entry.race is not None
         return f"slower than fp32: {entry.race.ratio:.2f} of its time"
-    return ""
+    return _cold_start(entry, entries)
+
+
+def _cold_start(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Why an entry may not win for the time it takes to load; empty if it may."""
+    [mapped] = [other for other in entries if other.formula == entry.formula and other.file == ORT_FILE]
+    if entry is mapped or not (entry.session_load_ms and mapped.session_load_ms and entry.race):
+        return ""
+    extra_load_ms = entry.session_load_ms.median - mapped.session_load_ms.median
+    saved_ms = (mapped.time - entry.time) * entry.race.champion_ms.median
+    return objection(extra_load_ms, saved_ms)
 
 
 def is_slower(entry: Entry) -> bool:
@@ -105,7 +119,7 @@ def _stayed(entries: Sequence[Entry], rejections: dict[str, str]) -> str:
     others = [entry for entry in entries[1:] if not entry.is_reference]
     if not others:
         return "fp32 is the only candidate"
-    reasons = {"failed": 0, "outside": 0, "slower": 0, "other": 0}
+    reasons = {"failed": 0, "outside": 0, "slower": 0, "loads": 0, "other": 0}
     for entry in others:
         kind = rejections[entry.name].split(maxsplit=1)[0].rstrip(":")
         reasons[kind if kind in reasons else "other"] += 1
@@ -113,6 +127,7 @@ def _stayed(entries: Sequence[Entry], rejections: dict[str, str]) -> str:
         "failed": "{} failed",
         "outside": "{} lost more than the bound allows",
         "slower": "{} were slower",
+        "loads": "{} would load too long",
         "other": "{} were no better",
     }
     told = ", ".join(words[kind].format(count) for kind, count in reasons.items() if count)

@@ -105,7 +105,7 @@ def compare(expected: Answers, actual: Answers, targets: Sequence[object] | None
     Args:
         expected: The original's outputs, by name, for each run.
         actual: The outputs of what is measured, for the same runs.
-        targets: The right answer for each run of one row, as a class's number or label.
+        targets: The right answer for each run, which is of one row then, as a class's number or label.
     """
     agreements: list[float] = []
     cosines: list[list[float]] = []

@@ -64,13 +64,15 @@ class Formula:
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; `from_dict` gives an equal formula back."""
-        return asdict(self)
+        """The JSON form, without defaults; `from_dict` gives an equal formula back."""
+        plain = asdict(Formula())
+        document = {key: value for key, value in asdict(self).items() if value != plain[key]}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in document.items()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Formula":
         """Read what `to_dict` made."""
-        return cls(**{**document, "left_out": tuple(document["left_out"])})
+        return cls(**{**document, "left_out": tuple(document.get("left_out", ()))})
 
 
 _ABOUT: dict[Precision, str] = {

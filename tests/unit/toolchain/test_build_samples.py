@@ -90,7 +90,11 @@ class TestFiles:
         for name, content in {"a.txt": "abc", "b.json": '{"text": "ab"}', "c.bin": "a", "d.txt": ""}.items():
             (tmp_path / name).write_text(content)
         made = samples.from_files(sorted(tmp_path.iterdir()), Words())
-        assert [row["x"].values()[0] for row in made] == [3, 2, 1]
+        assert {path.name: row["x"].values()[0] for path, row in made.items()} == {
+            "a.txt": 3,
+            "b.json": 2,
+            "c.bin": 1,
+        }
 
     def test_files_that_never_reach_the_graph_are_no_samples(self, tmp_path):
         (tmp_path / "a.txt").touch()

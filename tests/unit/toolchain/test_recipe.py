@@ -36,6 +36,25 @@ def document(**sections):
         (document(model={"target": "tpu"}), "model.target: should be 'cpu' or 'gpu', got 'tpu'"),
         (document(model={"labels": [1]}), "model.labels: expected a file's name or a list of names"),
         (document(input={"steps": [{"name": "image"}, {"width": 8}]}), r"input.steps\[1\].name: missing key"),
+        (document(golden={"targets": "a.py:b"}), "golden: targets are the answers to samples"),
+        (document(optimize={"precision": "int7"}), "optimize.precision: should be 'auto', 'fp32'"),
+        (
+            document(optimize={"prune": 0.99}),
+            "optimize.prune: should be less than or equal to 0.95, got 0.99",
+        ),
+        (document(optimize={"calibration": "max"}), "optimize.calibration: should be 'auto', 'minmax'"),
+        (document(optimize={"accuracy": {"limit": 1}}), "optimize.accuracy.metric: missing key"),
+        (document(optimize={"accuracy": {"metric": "f1"}}), "optimize.accuracy.metric: should be 'top1_"),
+        (document(optimize={"exclude": {"node": ["x"]}}), "optimize.exclude.node: unknown key"),
+        (document(optimize={"precision": "int8-static"}), "model.toml: optimize: what that loses can only"),
+        (document(optimize={"prune": 0.5}), r"name them with samples in \[golden\]"),
+        (
+            document(
+                golden={"samples": "a.py:b"},
+                optimize={"accuracy": {"metric": "accuracy_drop", "limit": 0.01}},
+            ),
+            "optimize.accuracy: accuracy_drop needs the right answers",
+        ),
         (
             document(resources={"provisioned_concurrency": 1}),
             "resources: provisioned_concurrency and snap_start exclude each other",
@@ -109,6 +128,7 @@ def test_every_commented_key_of_the_template_may_be_uncommented():
     text = render({"name": "digit_image", "source": "model.onnx"})
     keys = [line for line in text.splitlines() if re.match(r"# \w+ = ", line)]
     assert len(keys) > 15
+    with_samples = text.replace("# samples = ", "samples = ")
     for line in keys:
         if not line.startswith("# name = "):
-            Recipe.from_dict(tomllib.loads(text.replace(line, line.removeprefix("# "))))
+            Recipe.from_dict(tomllib.loads(with_samples.replace(line, line.removeprefix("# "))))

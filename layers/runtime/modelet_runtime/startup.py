@@ -6,7 +6,6 @@ Python's lock, so the two run side by side.
 
 from collections.abc import Callable
 from math import prod
-from pathlib import Path
 from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -88,6 +87,8 @@ class Loading(Thread):
         session = open_session(self._manifest, self._settings)
         self._session_load_ms = (perf_counter() - self._started_s) * 1000
         self._session = session
+        if self._settings.endpoint is not None:
+            return  # nobody wakes an endpoint before somebody asks
         try:
             warm_up(session)
         except ModeletError as error:

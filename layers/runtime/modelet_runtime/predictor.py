@@ -1,9 +1,10 @@
 """One model, ready to answer: validates, runs, counts; stacks rows for people's bodies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, perf_counter_ns
 from typing import TypeVar
 
+from modelet_runtime.batching import CPU_ELEMENTS, plan
 from modelet_runtime.errors import (
     ClientError,
     DatatypeMismatch,
@@ -41,6 +42,8 @@ class Predictor:
         self._inputs = {spec.name: spec for spec in manifest.signature.inputs}
         self._outputs = [spec.name for spec in manifest.signature.outputs]
         self._has_batch_axis = manifest.signature.has_batch_axis
+        # Each run of an endpoint is a request, and a GPU is fast by large ones.
+        self._most_elements = None if manifest.target == "gpu" else CPU_ELEMENTS
 
     def infer(
         self,
@@ -67,7 +70,8 @@ class Predictor:
     def predict(self, values: Sequence[Value], timeout_s: float | None = None) -> list[Answer]:
         """Answer values as people have them, in their order.
 
-        Rows of equal shapes run together where the graph has a batch axis, else one by one.
+        Where the graph has a batch axis, rows of equal shapes run together, and rows that may be padded
+        with others of about their length; else they run one by one.
 
         Args:
             values: One per row, as the model's input steps take them.
@@ -79,7 +83,7 @@ class Predictor:
         """
         deadline_s = None if timeout_s is None else monotonic() + timeout_s
         answers: list[Answer] = [None] * len(values)
-        batches: dict[object, list[tuple[int, Encoded]]] = {}
+        encodings: list[tuple[int, Encoded]] = []
         for row, value in enumerate(values):
             try:
                 encoded = self.pipeline.encode(value)
@@ -89,13 +93,19 @@ class Predictor:
             if isinstance(encoded, Answered):
                 answers[row] = encoded.answer
             else:
-                key = _shapes(encoded) if self._has_batch_axis else row
-                batches.setdefault(key, []).append((row, encoded))
-        for batch in batches.values():
+                encodings.append((row, encoded))
+        for batch in self._batches(encodings):
             outputs = self._run_batch(batch, values, deadline_s)
             for (row, encoded), of_row in zip(batch, outputs, strict=True):
                 answers[row] = self.pipeline.decode(of_row, encoded.context)
         return answers
+
+    def _batches(self, encodings: Sequence[tuple[int, Encoded]]) -> Iterator[list[tuple[int, Encoded]]]:
+        if not self._has_batch_axis:
+            yield from ([item] for item in encodings)
+            return
+        for run in plan([encoded for _, encoded in encodings], self._most_elements):
+            yield [encodings[index] for index in run]
 
     def _run_batch(
         self, batch: Sequence[tuple[int, Encoded]], values: Sequence[Value], deadline_s: float | None
@@ -104,7 +114,10 @@ class Predictor:
         try:
             if self._has_batch_axis:
                 return self._execute(
-                    lambda: stack(rows), lambda outputs: split(outputs, len(rows)), None, _left(deadline_s)
+                    lambda: stack(rows, batch[0][1].padding),
+                    lambda outputs: split(outputs, len(rows)),
+                    None,
+                    _left(deadline_s),
                 )
             outputs = self.infer(list(rows[0].values()), None, _left(deadline_s))
             return [{tensor.name: tensor for tensor in outputs}]
@@ -169,10 +182,6 @@ class Predictor:
         )
         if not fits:
             raise ShapeMismatch(tensor.name, spec.shape, tensor.shape)
-
-
-def _shapes(encoded: Encoded) -> object:
-    return tuple((name, tensor.shape) for name, tensor in encoded.tensors.items())
 
 
 def _name_row(error: ClientError, row: int, values: Sequence[Value]) -> None:

@@ -1,16 +1,28 @@
 """Rows to a batch and back; a batch's rows are views, never copies."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from modelet_runtime.errors import InferenceFailed
+from modelet_runtime.steps.base import Padding
 from modelet_runtime.tensor import Tensor
 
 Row = Mapping[str, Tensor]
 
 
-def stack(rows: Sequence[Row]) -> list[Tensor]:
-    """Stack rows of equal names, datatypes and shapes along a new first axis."""
-    return [_stack([row[name] for row in rows]) for name in rows[0]]
+def stack(rows: Sequence[Row], padding: Mapping[str, Padding] | None = None) -> list[Tensor]:
+    """Stack rows of equal names, datatypes and shapes along a new first axis.
+
+    Args:
+        rows: A tensor per input each.
+        padding: Inputs whose first axes may differ: shorter ones are padded to the longest.
+    """
+    known = padding or {}
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return [
+        _stack(_padded(tensors, known[name]) if name in known else tensors)
+        for name, tensors in columns.items()
+    ]
 
 
 def split(outputs: Sequence[Tensor], rows: int) -> list[dict[str, Tensor]]:
@@ -33,6 +45,20 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
         return Tensor(first.name, first.datatype, shape, elements)
     joined = b"".join([tensor.buffer for tensor in tensors])
     return Tensor(first.name, first.datatype, shape, memoryview(joined))
+
+
+def _padded(tensors: Sequence[Tensor], padding: Padding) -> list[Tensor]:
+    longest = max(tensor.shape[0] for tensor in tensors)
+    return [_grown(tensor, longest, padding) if tensor.shape[0] < longest else tensor for tensor in tensors]
+
+
+def _grown(tensor: Tensor, length: int, padding: Padding) -> Tensor:
+    shape = (length, *tensor.shape[1:])
+    missing = prod(shape) - tensor.element_count
+    fill = bytes(Tensor.from_values(tensor.name, tensor.datatype, (1,), [padding.value]).buffer) * missing
+    data = tensor.buffer.tobytes()
+    joined = fill + data if padding.side == "left" else data + fill
+    return Tensor(tensor.name, tensor.datatype, shape, memoryview(joined))
 
 
 def _split(tensor: Tensor, rows: int) -> list[Tensor]:

@@ -94,7 +94,8 @@ class Tensor:
     def from_buffer(cls, name: str, datatype: Datatype, shape: Sequence[int], buffer: Any) -> "Tensor":
         """View any contiguous buffer of `datatype`'s elements as a tensor, without a copy."""
         view = memoryview(buffer)
-        return cls(name, datatype, tuple(shape), view if view.format == "B" else view.cast("B"))
+        is_flat = view.format == "B" and view.ndim == 1
+        return cls(name, datatype, tuple(shape), view if is_flat else view.cast("B"))
 
     @classmethod
     def from_values(

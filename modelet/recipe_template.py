@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from modelet.recipe import Golden, Model, Optimize, Resources
+from modelet.recipe import Endpoint, Export, Golden, Model, Optimize, Resources
 
 _HEAD = "How {name} is built: `modelet build {name}`. Keys commented out show a default or an example."
 _STEPS = """\
@@ -29,7 +29,13 @@ def render(values: Mapping[str, object]) -> str:
         values: The keys of `[model]` to set; all others are commented out.
     """
     head = "\n".join(_comment(_HEAD.format(name=values["name"])))
-    sections = (("golden", Golden), ("optimize", Optimize), ("resources", Resources))
+    sections = (
+        ("export", Export),
+        ("golden", Golden),
+        ("optimize", Optimize),
+        ("resources", Resources),
+        ("endpoint", Endpoint),
+    )
     parts = [head, _section("model", Model, values), _STEPS.rstrip()]
     parts += [_section(name, section, {}) for name, section in sections]
     return "\n\n".join(parts) + "\n"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from modelet.build import folder
 from modelet.build.plan import plan
-from modelet.repository import VERSIONS, ModelFolder
+from modelet.repository import VERSIONS, ModelFolder, Version
 
 STAGES = ("convert", "check", "optimise", "prove", "compete", "write")
 Report = Callable[[str], None]
@@ -52,6 +52,7 @@ def build(model: ModelFolder, report: Report = lambda stage: None, accept: str =
     with folder.locked(model.path):
         todo = plan(model, accept)
         if todo.action == "keep" and todo.newest:
+            _settle_triton(todo.newest)
             seconds, is_proven = perf_counter() - started_s, todo.newest.is_proven
             return Outcome(model.name, todo.newest.number, "kept", todo.reason, seconds, is_proven=is_proven)
         # Frameworks are imported for work, not to find that there is none: `make run` builds every time.
@@ -60,5 +61,15 @@ def build(model: ModelFolder, report: Report = lambda stage: None, accept: str =
         with folder.staging(model.path / VERSIONS) as staged:
             stages = Stages(todo, staged, report)
             number, action, reason = stages.run()
-        seconds, is_proven = perf_counter() - started_s, model.version(number).is_proven
-        return Outcome(model.name, number, action, reason, seconds, stages.notes, is_proven)
+        version = model.version(number)
+        _settle_triton(version)
+        seconds = perf_counter() - started_s
+        return Outcome(model.name, number, action, reason, seconds, stages.notes, version.is_proven)
+
+
+def _settle_triton(version: Version) -> None:
+    """Have the model repository of a version that Triton serves."""
+    if version.manifest.target == "gpu":
+        from modelet.triton import repository  # noqa: PLC0415
+
+        repository.settle(version)

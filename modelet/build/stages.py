@@ -164,6 +164,7 @@ class Stages:
             labels=parts.labels,
             graph=facts.graph(graph, "fp32", parts.graft.to_dict()),
             resources=recipe.resources.to_manifest(),
+            endpoint=recipe.endpoint.to_manifest() if recipe.model.target == "gpu" else None,
             layers=parts.layers,
             files={},
             tools=CONVERTERS[source.original.kind].versions(),

@@ -8,17 +8,42 @@ Source: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/
 """
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelet.golden import Case
+from modelet.golden import Case, Golden
+from modelet.repository import Version
 from modelet.triton import config
 from modelet.triton.config import Device, Message, Value, datatype
-from modelet_runtime.manifest import Endpoint, Manifest
+from modelet_runtime.manifest import ONNX_FILE, Endpoint, Manifest
 from modelet_runtime.protocols.open_inference_binary import write_tensor
 from modelet_runtime.stacking import split
 
+FOLDER = "triton"
 _WARM_UP = "warmup"
+_FOLDER_MODE = 0o755
+
+
+def settle(version: Version) -> Path:
+    """The repository of a built version, in its folder; written if it is not there.
+
+    It is made of files that the manifest has digests of, so it is neither committed nor digested itself.
+
+    Returns:
+        The folder that a server is started over.
+    """
+    repository = version.folder / FOLDER
+    if not repository.is_dir():
+        staged = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=version.folder))
+        try:
+            cases = Golden.load(version.folder).cases
+            write(staged, version.manifest, version.folder / ONNX_FILE, cases)
+            staged.chmod(_FOLDER_MODE)
+            staged.rename(repository)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    return repository
 
 
 def write(

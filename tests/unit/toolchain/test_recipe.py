@@ -55,6 +55,12 @@ def document(**sections):
             ),
             "optimize.accuracy: accuracy_drop needs the right answers",
         ),
+        (document(endpoint={"mode": "batch"}), "endpoint.mode: should be 'realtime' or 'async'"),
+        (document(endpoint={"min_instances": 0}), "endpoint: mode realtime has at least 1 instance"),
+        (document(endpoint={"timeout_s": 61}), "endpoint: mode realtime has .* at most 60 s"),
+        (document(endpoint={"min_instances": 3}), "endpoint: min_instances is more than max_instances"),
+        (document(endpoint={"preferred_batch_sizes": [65]}), "preferred_batch_sizes are from 1 to max"),
+        (document(endpoint={"instance_type": "g5"}), "endpoint.instance_type: "),
         (
             document(resources={"provisioned_concurrency": 1}),
             "resources: provisioned_concurrency and snap_start exclude each other",
@@ -132,3 +138,12 @@ def test_every_commented_key_of_the_template_may_be_uncommented():
     for line in keys:
         if not line.startswith("# name = "):
             Recipe.from_dict(tomllib.loads(with_samples.replace(line, line.removeprefix("# "))))
+
+
+def test_an_asynchronous_endpoint_may_be_at_zero():
+    asynchronous = {"mode": "async", "min_instances": 0, "timeout_s": 3600, "preferred_batch_sizes": [8]}
+    endpoint = Recipe.from_dict(document(model={"target": "gpu"}, endpoint=asynchronous)).endpoint
+
+    assert endpoint.to_manifest() == manifest.Endpoint(
+        mode="async", min_instances=0, timeout_s=3600, preferred_batch_sizes=(8,)
+    )

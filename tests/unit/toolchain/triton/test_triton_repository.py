@@ -7,9 +7,13 @@ from types import ModuleType
 import pytest
 import tritonclient
 from google.protobuf import text_format
+from support.artifacts import write_version
+from support.graphs import softmax
 from support.manifests import manifest, specs
 
-from modelet.golden import Case
+from modelet.golden import FILE_NAME as GOLDEN_FILE
+from modelet.golden import Case, Golden, Tolerance
+from modelet.repository import Version
 from modelet.triton import config, repository
 from modelet_runtime.manifest import Endpoint
 from modelet_runtime.tensor import DATATYPES, Tensor
@@ -128,3 +132,21 @@ def test_a_repository_has_the_graph_the_configuration_and_a_row_to_warm_up_with(
     assert list(inputs["age"].dims) == [1]
     assert (folder / "warmup" / inputs["name"].input_data_file).read_bytes() == b"\x04\0\0\0" + "Zoë".encode()
     assert (folder / "warmup" / "pixels").stat().st_size == 2 * 3 * 4
+
+
+def test_a_version_s_repository_is_written_once_and_holds_its_graph(tmp_path: Path):
+    version = Version(1, tmp_path / "1")
+    write_version(version.folder, softmax(), "demo_softmax", target="gpu", endpoint=Endpoint())
+    (version.folder / "model.onnx").write_bytes(softmax().SerializeToString())
+    logits = Tensor.from_values("logits", DATATYPES["FP32"], (1, 4), [0.0] * 4)
+    golden = Golden("random", Tolerance(0, 0), (Case((logits,), ()),))
+    (version.folder / GOLDEN_FILE).write_bytes(golden.to_bytes())
+
+    folder = repository.settle(version)
+    graph = folder / "demo_softmax" / "1" / "model.onnx"
+    written = graph.stat().st_mtime_ns
+
+    assert graph.read_bytes() == (version.folder / "model.onnx").read_bytes()
+    assert repository.settle(version) == folder
+    assert graph.stat().st_mtime_ns == written
+    assert [entry.name for entry in version.folder.iterdir() if entry.name.startswith(".")] == []

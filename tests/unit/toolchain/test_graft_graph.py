@@ -99,7 +99,7 @@ class TestChoice:
 
     def test_of_several_outputs_one_must_be_named(self):
         message = (
-            r"one output of floating-point scores, the model has sum FP32\[\?,2\], double .*name one with"
+            r"one output of floating-point scores, the model has sum .*, double .*name one with"
         )
         with pytest.raises(RecipeRefused, match=message):
             graft(add_and_scale(), after=[{"name": "sigmoid"}])

@@ -21,10 +21,18 @@ error.
 
 
 def commands() -> dict[str, TyperCommand]:
-    """All commands by name, in the order of help."""
+    """All commands by name, those of a group behind its name, in the order of help."""
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    return {name: command for name, command in group.commands.items() if isinstance(command, TyperCommand)}
+    return dict(_commands(group, ""))
+
+
+def _commands(group: TyperGroup, prefix: str) -> Iterator[tuple[str, TyperCommand]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{prefix}{name} ")
+        elif isinstance(command, TyperCommand):
+            yield f"{prefix}{name}", command
 
 
 def render() -> str:

@@ -4,6 +4,7 @@ Refused
 └── DeployRefused
     ├── NotReady          something on this machine or in the account is missing
     ├── ToolkitFailed     the CDK's CLI ran and failed
+    ├── KeyRefused        an API key cannot be made or is not there
     └── AnswersDiffer     what was deployed does not answer the golden inputs as proven
 """
 
@@ -20,6 +21,10 @@ class NotReady(DeployRefused):
 
 class ToolkitFailed(DeployRefused):
     """The CDK's CLI failed; its own output has been shown."""
+
+
+class KeyRefused(DeployRefused):
+    """An API key has a wrong id or scope, is there already, or is not there."""
 
 
 class AnswersDiffer(DeployRefused):

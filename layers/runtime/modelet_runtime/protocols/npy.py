@@ -9,6 +9,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -41,6 +42,36 @@ _DESCRIPTION = re.compile(r"([<>|=])(?:([biuf][1248])|([SU])([1-9]\d{0,8}))")
 _WORDS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What comes before an array's data.
+
+    Attributes:
+        description: The dtype as it is spelled.
+        groups: Its byte order; the kind and size of a number, or the kind and width of a string.
+        is_fortran: Whether it is column-major.
+        shape: Its dimensions.
+        payload: Where the data begins.
+    """
+
+    description: str
+    groups: tuple[str | None, ...]
+    is_fortran: bool
+    shape: tuple[int, ...]
+    payload: int
+
+    @property
+    def item_bytes(self) -> int:
+        """Size of one element."""
+        _, number, kind, width = self.groups
+        return int(number[1]) if number else int(width or 0) * (4 if kind == "U" else 1)
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of what the first axis counts; an array without axes is one row."""
+        return prod(self.shape[1:]) * self.item_bytes
+
+
 def read(data: bytes | memoryview) -> Tensor:
     """Read an array; C and Fortran order, either byte order, versions 1 to 3.
 
@@ -48,19 +79,17 @@ def read(data: bytes | memoryview) -> Tensor:
         InvalidRequest: (400) It is no such file, or holds objects, structures, dates or complex numbers.
         LengthMismatch: (400) It holds more or fewer bytes than its header says.
     """
-    description, is_fortran, shape, payload = _header(memoryview(data))
-    match = _DESCRIPTION.fullmatch(description)
-    if match is None or (match[2] and match[2] not in _DATATYPES):
-        raise InvalidRequest("npy", "numbers, booleans or strings", f"dtype {description!r}")
-    order, number, kind, width = match.groups()
-    size = int(number[1]) if number else int(width) * (4 if kind == "U" else 1)
+    found = header(data)
+    shape, is_fortran, size = found.shape, found.is_fortran, found.item_bytes
+    order, number, kind, _ = found.groups
+    payload = memoryview(data)[found.payload :]
     if prod(shape) * size != len(payload):
         raise LengthMismatch("npy", f"{prod(shape) * size} bytes for {list(shape)}", f"{len(payload)} bytes")
     if not number:
-        elements: Sequence[bytes] = _strings(payload, kind, size, prod(shape), is_big=order == ">")
+        elements: Sequence[bytes] = _strings(payload, kind or "", size, prod(shape), is_big=order == ">")
         return Tensor(NAME, DATATYPES["BYTES"], shape, tuple(_c_order(elements, shape, is_fortran)))
     datatype = DATATYPES[_DATATYPES[number]]
-    if datatype.name == "BOOL" and any(byte > 1 for byte in payload):
+    if datatype.name == "BOOL" and bytes(payload).translate(None, b"\0\1"):
         raise InvalidRequest("npy", "booleans of 0 or 1", "another byte")
     if order != ">" and not is_fortran:
         return Tensor.from_buffer(NAME, datatype, shape, payload)
@@ -91,28 +120,46 @@ def rows(tensor: Tensor) -> list[Tensor]:
 def write(datatype: Datatype, shape: Sequence[int], values: Sequence[Any]) -> bytes:
     """Write flat, row-major values of `BOOL`, `INT64`, `UINT64` or `FP64` as version 1.0."""
     axes = "".join(f"{size}, " for size in shape) if len(shape) < 2 else ", ".join(map(str, shape))
-    header = f"{{'descr': '{_KINDS[datatype.name]}', 'fortran_order': False, 'shape': ({axes.rstrip()}), }}"
-    # The data begins at a multiple of 64 bytes, after a line end.
-    length = -(-(len(MAGIC) + 4 + len(header) + 1) // 64) * 64 - len(MAGIC) - 4
-    head = MAGIC + b"\x01\x00" + struct.pack("<H", length) + header.ljust(length - 1).encode() + b"\n"
+    head = pack_header(_KINDS[datatype.name], f"({axes.rstrip()})")
     return head + bytes(Tensor.from_values(NAME, datatype, shape, values).buffer)
 
 
-def _header(data: memoryview) -> tuple[str, bool, tuple[int, ...], memoryview]:
-    version = bytes(data[6:8])
-    if bytes(data[:6]) != MAGIC or version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
-        raise InvalidRequest("npy", "the .npy format, version 1 to 3", f"{bytes(data[:8])!r}")
+def header(data: bytes | memoryview) -> Header:
+    """Read what comes before an array's data.
+
+    Args:
+        data: The file, or as much of its beginning as holds the header.
+
+    Raises:
+        InvalidRequest: (400) It is no such file, or holds objects, structures, dates or complex numbers.
+    """
+    view = memoryview(data)
+    version = bytes(view[6:8])
+    if bytes(view[:6]) != MAGIC or version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
+        raise InvalidRequest("npy", "the .npy format, version 1 to 3", f"{bytes(view[:8])!r}")
     form = "<H" if version == b"\x01\x00" else "<I"
     start = 8 + struct.calcsize(form)
-    length = int.from_bytes(data[8:start], "little")
-    text = bytes(data[start : start + length])
-    if length > _MAX_HEADER_BYTES or len(data) < start or len(text) != length:
+    length = int.from_bytes(view[8:start], "little")
+    text = bytes(view[start : start + length])
+    if length > _MAX_HEADER_BYTES or len(view) < start or len(text) != length:
         raise InvalidRequest("npy", f"a header of at most {_MAX_HEADER_BYTES} bytes", f"{length} announced")
     try:
-        header = ast.literal_eval(text.decode("utf-8" if version == b"\x03\x00" else "latin-1").strip())
+        content = ast.literal_eval(text.decode("utf-8" if version == b"\x03\x00" else "latin-1").strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise InvalidRequest("npy header", "a dictionary", f"{type(error).__name__}: {error}") from error
-    return (*_fields(header), data[start + length :])
+    description, is_fortran, shape = _fields(content)
+    match = _DESCRIPTION.fullmatch(description)
+    if match is None or (match[2] and match[2] not in _DATATYPES):
+        raise InvalidRequest("npy", "numbers, booleans or strings", f"dtype {description!r}")
+    return Header(description, match.groups(), is_fortran, shape, start + length)
+
+
+def pack_header(description: str, shape: str) -> bytes:
+    """What version 1.0 writes before an array's data; both arguments as Python spells them."""
+    text = f"{{'descr': '{description}', 'fortran_order': False, 'shape': {shape}, }}"
+    # The data begins at a multiple of 64 bytes, after a line end.
+    length = -(-(len(MAGIC) + 4 + len(text) + 1) // 64) * 64 - len(MAGIC) - 4
+    return MAGIC + b"\x01\x00" + struct.pack("<H", length) + text.ljust(length - 1).encode() + b"\n"
 
 
 def _fields(header: object) -> tuple[str, bool, tuple[int, ...]]:

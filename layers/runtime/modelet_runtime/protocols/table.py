@@ -33,7 +33,7 @@ def read(text: str, header: str | None) -> list[Value]:
     for number, line in enumerate(lines):
         if len(line) != width:
             raise InvalidRequest(f"csv line {number + 1}", f"{width} cells", str(len(line)))
-    if header == "absent" or (header is None and not all(map(_is_name, lines[0]))):
+    if header == "absent" or (header is None and not all(map(is_name, lines[0]))):
         return [list(map(Cell, line)) for line in lines]
     names = lines[0]
     if len(set(names)) != width:
@@ -48,11 +48,12 @@ def write(answers: Sequence[Answer]) -> str:
     out = StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow([name or "prediction" for name in names])
-    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    writer.writerows([to_text(row.get(name)) for name in names] for row in rows)
     return out.getvalue()
 
 
-def _is_name(cell: str) -> bool:
+def is_name(cell: str) -> bool:
+    """Whether a cell of the first line can be a column's name: neither empty nor a number."""
     try:
         float(cell)
     except ValueError:
@@ -72,7 +73,8 @@ def _columns(answer: Answer, prefix: str) -> Iterator[tuple[str, Answer]]:
         yield from _columns(value, f"{prefix}.{name}" if prefix else str(name))
 
 
-def _cell(value: Answer) -> str:
+def to_text(value: Answer) -> str:
+    """A cell as it is written: nothing for what is missing or no finite number."""
     if isinstance(value, bool):
         return "true" if value else "false"
     is_missing = value is None or (isinstance(value, float) and value - value != 0)

@@ -93,7 +93,7 @@ def _width(form: str, content: Any, start: int, count: int) -> int | None:
     size_bytes = array(code).itemsize
     address = content.buffers[1] + start * size_bytes
     given = (
-        memoryview((ctypes.c_char * ((count + 1) * size_bytes)).from_address(address)).cast("B").cast(code)
+        memoryview((ctypes.c_char * ((count + 1) * size_bytes)).from_address(address)).cast("B").cast(code)  # type: ignore[call-overload]
     )
     width = given[1] - given[0]
     even = width and bytes(array(code, range(given[0], given[0] + (count + 1) * width, width))) == bytes(

@@ -27,7 +27,7 @@ _COLUMNS, _GROUP_ROWS, _GROUP_OFFSET = 1, 3, 5
 # ColumnChunk: the page indexes lie outside the row group and are left out.
 _CHUNK_OFFSET, _META, _INDEXES = 2, 3, (4, 5, 6, 7)
 # ColumnMetaData: the offsets of pages; the Bloom filter lies outside too.
-_COMPRESSED, _PAGE_OFFSETS, _DICTIONARY, _DATA, _BLOOM = 7, (9, 10, 11), 11, 9, (14, 15)
+_UNPACKED, _COMPRESSED, _DATA, _DICTIONARY, _PAGE_OFFSETS, _BLOOM = 6, 7, 9, 11, (9, 10, 11), (14, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class RowGroup:
     start: int
     end: int
     content: Struct
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """What its pages unpack to, as the file says."""
+        return sum(chunk.get(_META).get(_UNPACKED) or 0 for chunk in self.content.get(_COLUMNS).items)
 
 
 @dataclass(frozen=True, slots=True)

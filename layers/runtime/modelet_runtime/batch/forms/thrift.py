@@ -10,6 +10,7 @@ from typing import Any
 from modelet_runtime.batch.errors import InputRefused
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = range(1, 14)
+_FIXED_BYTES = {_DOUBLE: 8, _UUID: 16}
 _MAX_DEPTH = 24
 _MAX_VALUES = 4_000_000
 
@@ -90,11 +91,9 @@ class _Reader:
             return self._list(depth + 1)
         if kind in (_TRUE, _FALSE, _BYTE):
             return self._byte()
-        if kind == _DOUBLE:
-            return self._take(8)
-        if kind == _UUID:
-            return self._take(16)
-        raise ValueError(f"type {kind}")
+        if kind not in _FIXED_BYTES:
+            raise ValueError(f"type {kind}")
+        return self._take(_FIXED_BYTES[kind])
 
     def _list(self, depth: int) -> List:
         head = self._byte()

@@ -1,0 +1,158 @@
+"""Parquet and Arrow in: columns become tensors where they can, values row by row where not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, Any, cast
+
+from modelet_runtime.batch.errors import InputRefused, InputTooLarge, RunFailed
+from modelet_runtime.batch.forms import parquet_footer
+from modelet_runtime.batch.forms.arrow_memory import to_tensor
+from modelet_runtime.batch.forms.base import Chunk, Limits, Source, no_reference
+from modelet_runtime.batch.forms.ranged import RangedFile
+from modelet_runtime.tensor import Tensor
+
+_ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How record batches become chunks.
+
+    Attributes:
+        wanted: The graph's inputs: where the table has columns of these names, only they are read.
+        keep: Columns the results repeat; None is none of them, empty all.
+    """
+
+    wanted: Sequence[str] = ()
+    keep: Sequence[str] | None = None
+
+    def chunk(self, batch: Any, first: int, position: Any, bytes_done: int) -> Chunk:
+        """One record batch."""
+        names = list(batch.schema.names)
+        used = list(self.wanted) if self.wanted and set(self.wanted) <= set(names) else names
+        columns = _tensors(batch, used)
+        return Chunk(
+            first=first,
+            rows=batch.num_rows,
+            values=None if columns is not None else _records(batch, used),
+            columns=columns,
+            refer=no_reference,
+            kept=self._kept(batch, names),
+            position=position,
+            bytes_done=bytes_done,
+        )
+
+    def _kept(self, batch: Any, names: Sequence[str]) -> list[dict[str, Any]] | None:
+        if self.keep is None:
+            return None
+        if missing := set(self.keep) - set(names):
+            raise InputRefused(f"keep: the table has no column {', '.join(sorted(missing))}")
+        return _records(batch, list(self.keep) or list(names))
+
+
+def _tensors(batch: Any, names: Sequence[str]) -> dict[str, Tensor] | None:
+    """The columns as tensors; None if one of them cannot be."""
+    found = {}
+    for name in names:
+        tensor = to_tensor(name, batch.column(name))
+        if tensor is None:
+            return None
+        found[name] = tensor
+    return found
+
+
+def _records(batch: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+    columns = [batch.column(name).to_pylist() for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetReader:
+    """Row groups `[start, end)`, each fetched by one range and decoded on the way."""
+
+    source: Source
+    table: Table = field(default_factory=Table)
+    limits: Limits = field(default_factory=Limits)
+    start: int = 0
+    end: int = -1
+
+    def chunks(self, position: Any) -> Iterator[Chunk]:
+        """Decode one row group after the other."""
+        from arro3.io import read_parquet  # noqa: PLC0415  only tables pay for it
+
+        footer = parquet_footer.read_footer(self.source.load, self.source.ref.size_bytes)
+        groups = footer.row_groups[self.start : len(footer.row_groups) if self.end < 0 else self.end]
+        resumed = position or {"group": 0, "skip": 0, "row": 0}
+        first, skip = resumed["row"], resumed["skip"]
+        done = sum(group.end - group.start for group in groups[: resumed["group"]])
+        for number, group in enumerate(groups[resumed["group"] :], resumed["group"]):
+            size_bytes = group.end - group.start
+            if size_bytes > self.limits.group_bytes:
+                raise InputTooLarge(f"parquet: a row group of {size_bytes} bytes: write smaller ones")
+            if not group.rows:
+                continue
+            file = parquet_footer.alone(footer, group, self.source.load(group.start, group.end))
+            rows = _rows_at_once(group.rows, group.unpacked_bytes, self.limits)
+            at = 0
+            for at, batch in _skipped(
+                _decoded(partial(read_parquet, file, batch_size=rows), "parquet"), skip
+            ):
+                after = {"group": number, "skip": at, "row": first + batch.num_rows}
+                yield self.table.chunk(batch, first, after, done + size_bytes * at // group.rows)
+                first += batch.num_rows
+            if at != group.rows:
+                raise InputRefused(f"parquet: expected {group.rows} rows in row group {number}, got {at}")
+            done, skip = done + size_bytes, 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowReader:
+    """Arrow's IPC file or stream, from front to end."""
+
+    source: Source
+    table: Table = field(default_factory=Table)
+    limits: Limits = field(default_factory=Limits)
+    is_stream: bool = False
+
+    def chunks(self, position: Any) -> Iterator[Chunk]:
+        """Decode one record batch after the other."""
+        from arro3.io import read_ipc, read_ipc_stream  # noqa: PLC0415  only tables pay for it
+
+        file = RangedFile(self.source, self.limits)
+        stream = cast("IO[bytes]", file)
+        skip = 0 if position is None else position["row"]
+        batches = _decoded(partial(read_ipc_stream if self.is_stream else read_ipc, stream), "arrow")
+        for at, batch in _skipped(_smaller(batches, self.limits), skip):
+            yield self.table.chunk(batch, at - batch.num_rows, {"row": at}, file.bytes_read)
+
+
+def _smaller(batches: Iterator[Any], limits: Limits) -> Iterator[Any]:
+    """Record batches of a size that is worked on at once."""
+    for batch in batches:
+        step = _rows_at_once(batch.num_rows, sum(column.nbytes for column in batch.columns), limits)
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, min(step, batch.num_rows - start))
+
+
+def _skipped(batches: Iterator[Any], rows: int) -> Iterator[tuple[int, Any]]:
+    """Record batches without their first rows, each with how many rows there are up to its end."""
+    at = 0
+    for batch in batches:
+        before, at = at, at + batch.num_rows
+        if at > rows:
+            yield at, batch if before >= rows else batch.slice(rows - before)
+
+
+def _rows_at_once(rows: int, size_bytes: int, limits: Limits) -> int:
+    return max(1, min(_ROWS, rows * 4 * limits.chunk_bytes // max(1, size_bytes)))
+
+
+def _decoded(open_reader: Callable[[], Any], form: str) -> Iterator[Any]:
+    """Record batches; what the library says of a broken file is the input's fault."""
+    try:
+        yield from open_reader()
+    except (RunFailed, MemoryError):
+        raise
+    except Exception as error:  # arro3 raises its own kinds, ValueError, OSError and others
+        raise InputRefused(f"{form}: {error}") from error

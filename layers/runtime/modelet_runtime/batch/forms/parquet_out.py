@@ -1,0 +1,135 @@
+"""Parquet out: blocks of rows become row groups, each segment a file of its own."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from modelet_runtime.batch.errors import RunFailed
+from modelet_runtime.batch.forms import parquet_footer
+from modelet_runtime.batch.forms.answers import check_columns, column_names, records_of, to_cell
+from modelet_runtime.batch.forms.arrow_memory import from_tensor
+from modelet_runtime.batch.forms.base import Results
+from modelet_runtime.tensor import DATATYPES, Tensor
+
+_GROUP_ROWS = 65_536
+_GROUP_BYTES = 32 * 1024**2
+
+
+class ParquetWriter:
+    """Outputs of the graph as they are, answers by their columns; rows that failed are null."""
+
+    suffix = ".parquet"
+    media_type = "application/vnd.apache.parquet"
+
+    def __init__(self, columns: Any = None) -> None:
+        self.columns = columns
+        self._tables: list[Any] = []
+        self._rows = 0
+        self._bytes = 0
+        self._footers: list[parquet_footer.Footer] = []
+
+    def write(self, results: Results) -> bytes:
+        """A row group, whenever enough rows are there for one."""
+        if results.rows:
+            batch = self._batch(results)
+            self._tables.append(batch)
+            self._rows += results.rows
+            self._bytes += batch.nbytes
+        return self._group() if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES else b""
+
+    def flush(self) -> bytes:
+        """The last row group and the footer."""
+        data = self._group() if self._rows else b""
+        if not self._footers:
+            return b""
+        _, tail = parquet_footer.joined(self._footers)
+        self._footers = []
+        return data + tail
+
+    def _group(self) -> bytes:
+        from arro3.core import Table  # noqa: PLC0415  the batch layer's
+        from arro3.io import write_parquet  # noqa: PLC0415
+
+        out = BytesIO()
+        table = Table.from_batches(self._tables)
+        # Snappy is what every reader has; floats of models have no repetition for a dictionary.
+        write_parquet(
+            table, out, compression="snappy", dictionary_enabled=False, max_row_group_size=self._rows
+        )
+        self._tables, self._rows, self._bytes = [], 0, 0
+        file = out.getvalue()
+        footer = parquet_footer.read_footer(lambda start, end: file[start:end], len(file))
+        is_first = not self._footers
+        self._footers.append(footer)
+        [group] = footer.row_groups
+        return (parquet_footer.MAGIC if is_first else b"") + file[group.start : group.end]
+
+    def _batch(self, results: Results) -> Any:
+        from arro3.core import RecordBatch  # noqa: PLC0415
+
+        if results.outputs is not None:
+            failed = sorted(results.failures)
+            columns = {t.name: from_tensor(t, failed) for t in results.outputs}
+            if results.kept is not None:
+                columns = {**self._typed(results.kept, results.first), **columns}
+        else:
+            columns = self._typed(list(records_of(results)), results.first)
+        return RecordBatch.from_pydict(columns)
+
+    def _typed(self, records: Sequence[Mapping[str, Any]], first: int) -> dict[str, Any]:
+        """Columns of records; the first block decides names and types."""
+        if self.columns is None:
+            names = column_names(records)
+            self.columns = {name: _kind([record.get(name) for record in records]) for name in names}
+        else:
+            check_columns(list(self.columns), records, first)
+        return {
+            name: _column(name, kind, [record.get(name) for record in records], first)
+            for name, kind in self.columns.items()
+        }
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """The type of a column: `list:<length>` of numbers, a scalar's, or text, which holds anything."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "int64"
+    if kinds and kinds <= {int, float}:
+        return "float64"
+    if kinds == {list}:
+        lists = [value for value in values if value is not None]
+        if len({len(value) for value in lists}) == 1 and all(
+            type(item) in (int, float) for value in lists for item in value
+        ):
+            return f"list:{len(lists[0])}"
+    return "string"
+
+
+def _column(name: str, kind: str, values: Sequence[Any], first: int) -> Any:
+    from arro3.core import Array, DataType  # noqa: PLC0415
+
+    try:
+        if kind.startswith("list:"):
+            return _lists(int(kind[5:]), values)
+        if kind == "string":
+            return Array([None if v is None else str(to_cell(v)) for v in values], DataType.string())
+        return Array(list(values), getattr(DataType, kind)())
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RunFailed(
+            f"rows from {first}: column '{name}' was {kind} in the first rows and is not any more: "
+            'columns have one type, so ask for format = "jsonl"'
+        ) from error
+
+
+def _lists(width: int, values: Sequence[Any]) -> Any:
+    flat: list[float] = []
+    failed = []
+    for row, value in enumerate(values):
+        if value is None:
+            failed.append(row)
+        elif len(value) != width:
+            raise ValueError("lists of another length")
+        flat += [0.0] * width if value is None else value
+    return from_tensor(Tensor.from_values("", DATATYPES["FP64"], (len(values), width), flat), failed)

@@ -1,0 +1,178 @@
+"""JSON Lines, CSV and NPY out. Segments hold no header, so that they join by copying."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from math import nan
+from typing import Any
+
+import orjson
+
+from modelet_runtime.batch.errors import OptionsRefused, RunFailed
+from modelet_runtime.batch.forms.answers import (
+    PREDICTION,
+    answers_of,
+    check_columns,
+    column_names,
+    records_of,
+    to_cell,
+)
+from modelet_runtime.batch.forms.base import Results
+from modelet_runtime.protocols import npy
+from modelet_runtime.protocols.table import to_text
+from modelet_runtime.tensor import DATATYPES, Tensor
+
+_NPY = {
+    **{"BOOL": "|b1", "UINT8": "|u1", "INT8": "|i1", "UINT16": "<u2", "INT16": "<i2", "UINT32": "<u4"},
+    **{"INT32": "<i4", "UINT64": "<u8", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"},
+}  # fmt: skip
+
+
+class JsonLinesWriter:
+    """A line per row: the answer, or with columns kept `{..., "prediction": answer}`; null if it failed."""
+
+    suffix = ".jsonl"
+    media_type = "application/x-ndjson"
+
+    def __init__(self, columns: Any = None) -> None:
+        self.columns = columns
+
+    def write(self, results: Results) -> bytes:
+        """Lines."""
+        answers = answers_of(results)
+        rows: Any = answers
+        if results.kept is not None:
+            rows = [{**kept, PREDICTION: a} for kept, a in zip(results.kept, answers, strict=True)]
+        if not rows:
+            return b""
+        try:
+            return b"\n".join(map(orjson.dumps, rows)) + b"\n"
+        except TypeError:  # columns of dates or bytes are kept as their text
+            return b"\n".join(orjson.dumps(row, default=_plain) for row in rows) + b"\n"
+
+    def flush(self) -> bytes:
+        """Nothing is held back."""
+        return b""
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+class CsvWriter:
+    """A line per row under one header; what is nested in an answer's columns is JSON."""
+
+    suffix = ".csv"
+    media_type = "text/csv; charset=utf-8; header=present"
+
+    def __init__(self, columns: Any = None) -> None:
+        self.columns = columns
+        self._waiting: list[dict[str, Any]] = []
+
+    def write(self, results: Results) -> bytes:
+        """Lines; the first answers decide the columns, and rows that failed before them wait."""
+        records = list(records_of(results))
+        if self.columns is None:
+            self._waiting += records
+            if len(results.failures) == results.rows:
+                return b""
+            records, self._waiting = self._waiting, []
+            self.columns = column_names(records)
+        else:
+            check_columns(self.columns, records, results.first)
+        return self._lines(records)
+
+    def flush(self) -> bytes:
+        """Rows that all failed."""
+        records, self._waiting = self._waiting, []
+        if not records:
+            return b""
+        self.columns = column_names(records) or [PREDICTION]
+        return self._lines(records)
+
+    def _lines(self, records: Sequence[Mapping[str, Any]]) -> bytes:
+        out = StringIO(newline="")
+        names = self.columns
+        lines = ([to_text(to_cell(record.get(name))) for name in names] for record in records)
+        # A lone empty cell would be an empty line, which readers pass over.
+        csv.writer(out, quoting=csv.QUOTE_ALL if len(names) == 1 else csv.QUOTE_MINIMAL).writerows(lines)
+        return out.getvalue().encode()
+
+
+def csv_header(columns: Any) -> bytes:
+    """The line above all segments."""
+    out = StringIO(newline="")
+    csv.writer(out).writerow(columns or [PREDICTION])
+    return out.getvalue().encode()
+
+
+class NpyWriter:
+    """One array: the graph's only output, or answers that are numbers. Rows that failed are NaN, or 0."""
+
+    suffix = ".npy"
+    media_type = "application/x-npy"
+
+    def __init__(self, columns: Any = None) -> None:
+        self.columns = columns
+
+    def write(self, results: Results) -> bytes:
+        """The rows' bytes."""
+        tensor = self._tensor(results)
+        found = {"descr": _NPY[tensor.datatype.name], "shape": list(tensor.shape[1:])}
+        if self.columns is None:
+            self.columns = found
+        elif self.columns != found:
+            raise RunFailed(
+                f"row {results.first}: expected {self.columns}, got {found}: the rows of an array are alike:"
+                ' ask for format = "jsonl"'
+            )
+        if not results.failures or not results.rows:
+            return bytes(tensor.buffer)
+        data, width = bytearray(tensor.buffer), len(tensor.buffer) // results.rows
+        blank = _blank(tensor, width)
+        for row in results.failures:
+            data[row * width : (row + 1) * width] = blank
+        return bytes(data)
+
+    def _tensor(self, results: Results) -> Tensor:
+        if results.outputs is not None:
+            if len(results.outputs) != 1 or results.outputs[0].datatype.name not in _NPY:
+                raise OptionsRefused(
+                    'format: an array holds one output of numbers: ask for "parquet" or "jsonl"'
+                )
+            return results.outputs[0]
+        shape: tuple[int, ...] | None = None
+        flat: list[float] = []
+        for answer in results.answers or ():
+            items = answer if isinstance(answer, (list, tuple)) else [answer]
+            if answer is not None:
+                shape = (len(items),) if isinstance(answer, (list, tuple)) else ()
+            if not all(item is None or isinstance(item, (int, float)) for item in items):
+                raise OptionsRefused('format: these answers are no numbers: ask for "jsonl"')
+            flat += [nan if item is None else float(item) for item in items]
+        if shape is None:
+            shape = tuple(self.columns["shape"]) if self.columns else ()
+            flat = [nan] * (results.rows * (shape[0] if shape else 1))
+        try:
+            return Tensor.from_values(npy.NAME, DATATYPES["FP64"], (results.rows, *shape), flat)
+        except Exception as error:
+            raise RunFailed('the answers differ in length: ask for format = "jsonl"') from error
+
+    def flush(self) -> bytes:
+        """Nothing is held back."""
+        return b""
+
+
+def _blank(tensor: Tensor, width: int) -> bytes:
+    if not tensor.datatype.is_float:
+        return bytes(width)
+    count = width // tensor.datatype.size
+    return bytes(Tensor.from_values("", tensor.datatype, (count,), [nan] * count).buffer)
+
+
+def npy_header(columns: Any, rows: int) -> bytes:
+    """What comes before all segments."""
+    known = columns or {"descr": "<f8", "shape": []}
+    shape = (rows, *known["shape"])
+    axes = f"({shape[0]},)" if len(shape) == 1 else str(shape)
+    return npy.pack_header(known["descr"], axes)

@@ -1,0 +1,118 @@
+"""Whole chunks to the graph's inputs, with the rules of `steps.record` for every row but none of its loops.
+
+What these shortcuts cannot show to be the same goes row by row, so a shortcut never changes an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from modelet_runtime.batch.forms.base import Chunk
+from modelet_runtime.errors import ClientError, ModeletError
+from modelet_runtime.manifest import Signature, TensorSpec
+from modelet_runtime.steps.b64 import is_b64
+from modelet_runtime.steps.base import Value
+from modelet_runtime.steps.record import to_tensor
+from modelet_runtime.tensor import DATATYPES, Tensor
+
+
+class InputShapes:
+    """The inputs of a graph without input steps."""
+
+    def __init__(self, signature: Signature) -> None:
+        start = 1 if signature.has_batch_axis else 0
+        self._specs = {
+            spec.name: TensorSpec(spec.name, spec.datatype, spec.shape[start:]) for spec in signature.inputs
+        }
+        self._only = next(iter(self._specs)) if len(self._specs) == 1 else None
+
+    def adapt(self, value: Value) -> Value:
+        """A record without what the graph does not take: tables have further columns, such as ids.
+
+        A record without a column of the only input's name is its elements, in order.
+        """
+        if not isinstance(value, Mapping) or is_b64(value):
+            return value
+        if set(self._specs) <= set(value):
+            return {name: value[name] for name in self._specs}
+        if self._only is not None and value and prod(self._specs[self._only].shape) == len(value):
+            cells = [cell.values()[0] if isinstance(cell, Tensor) else cell for cell in value.values()]
+            return cells if self._specs[self._only].shape else cells[0]
+        return value
+
+    def all_rows(self, chunk: Chunk) -> list[Tensor] | None:
+        """All rows at once; None where that could differ from each alone."""
+        try:
+            if chunk.columns is not None:
+                return self._of_columns(chunk.columns, chunk.rows)
+            assert chunk.values is not None
+            return self._of_values(chunk.values)
+        except ClientError:
+            return None
+
+    def _of_columns(self, columns: Mapping[str, Tensor], rows: int) -> list[Tensor] | None:
+        if self._only is not None and list(columns) == ["array"]:
+            return [self._converted(self._specs[self._only], columns["array"], rows)]
+        if set(self._specs) <= set(columns):
+            return [self._converted(spec, columns[name], rows) for name, spec in self._specs.items()]
+        if self._only is None or prod(self._specs[self._only].shape) != len(columns):
+            return None
+        side_by_side = _interleaved(list(columns.values()))
+        spec = self._specs[self._only]
+        return None if side_by_side is None else [self._converted(spec, side_by_side, rows)]
+
+    def _converted(self, spec: TensorSpec, tensor: Tensor, rows: int) -> Tensor:
+        """A column as an input; another datatype passes through the same checks as a row's."""
+        shape = (rows, *_row_shape(spec, tensor.shape[1:]))
+        if tensor.datatype.name == spec.datatype:
+            return Tensor(spec.name, tensor.datatype, shape, tensor.data)
+        flat = Tensor(spec.name, tensor.datatype, (tensor.element_count,), tensor.data)
+        converted = to_tensor(TensorSpec(spec.name, spec.datatype, (tensor.element_count,)), flat)
+        return Tensor(spec.name, converted.datatype, shape, converted.data)
+
+    def _of_values(self, values: Sequence[Any]) -> list[Tensor] | None:
+        kinds = set(map(type, values))
+        if any(issubclass(kind, ModeletError) for kind in kinds):
+            return None
+        if kinds == {dict} and not (self._only and is_b64(values[0])):
+            names = set(self._specs)
+            if not all(names <= value.keys() for value in values):
+                return None
+            return [_stacked(spec, [value[name] for value in values]) for name, spec in self._specs.items()]
+        if self._only is None or dict in kinds:
+            return None
+        return [_stacked(self._specs[self._only], values)]
+
+
+def _stacked(spec: TensorSpec, values: Sequence[Any]) -> Tensor:
+    rows = len(values)
+    wanted = TensorSpec(spec.name, spec.datatype, (rows, *spec.shape))
+    if isinstance(values[0], list) and -1 not in spec.shape and len(spec.shape) > 1:
+        flat = len(values[0]) == prod(spec.shape) and not isinstance(values[0][0], (list, tuple))
+        if flat:  # a row may come flat
+            tensor = to_tensor(TensorSpec(spec.name, spec.datatype, (rows, prod(spec.shape))), values)
+            return Tensor(spec.name, tensor.datatype, (rows, *spec.shape), tensor.data)
+    return to_tensor(wanted, values)
+
+
+def _row_shape(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that rows of a shape take as an input, by the rules of one row."""
+    zeros = Tensor(spec.name, DATATYPES["UINT8"], shape, memoryview(bytes(prod(shape))))
+    probe = TensorSpec(spec.name, "UINT8", spec.shape)
+    return to_tensor(probe, zeros).shape
+
+
+def _interleaved(columns: Sequence[Tensor]) -> Tensor | None:
+    """Columns of one number per row, side by side: strided copies, no loop over rows."""
+    first = columns[0]
+    rows = first.shape[0]
+    if any(tensor.shape != (rows,) or tensor.datatype is not first.datatype for tensor in columns):
+        return None
+    if not first.datatype.size:
+        return None
+    words = {1: "B", 2: "H", 4: "I", 8: "Q"}[first.datatype.size]
+    out = bytearray(rows * len(columns) * first.datatype.size)
+    target = memoryview(out).cast(words)  # type: ignore[call-overload]
+    for number, tensor in enumerate(columns):
+        target[number :: len(columns)] = tensor.buffer.cast(words)  # type: ignore[call-overload]
+    return Tensor(first.name, first.datatype, (rows, len(columns)), memoryview(out))

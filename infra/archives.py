@@ -39,9 +39,10 @@ def catalog(sources: Sources, architecture: str, fleet: Iterable[FleetModel]) ->
 
 
 def index(fleet: Iterable[FleetModel]) -> bytes:
-    """The manifests of all versions that can be called, as the catalog reads them."""
-    versions = [version for model in fleet for version in (*model.pinned, model.live)]
-    return json.dumps({"models": [version.manifest.to_dict() for version in versions]}).encode()
+    """The manifests of all versions that can be called, and which are live, as the catalog reads them."""
+    models = list(fleet)
+    manifests = [version.manifest.to_dict() for model in models for version in model.versions]
+    return json.dumps({"models": manifests, "live": {m.name: m.live.number for m in models}}).encode()
 
 
 def _wheels(sources: Sources, architecture: str) -> list[Path]:

@@ -1,12 +1,12 @@
-"""The models to deploy, read from their manifests and the build contexts made of them."""
+"""The models to deploy, read from their aliases, their manifests and the build contexts made of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import ModelRefused, NotBuilt
-from infra.routes import Route, model_routes
-from infra.settings import StageSettings
+from infra.routes import Route, label_routes, model_routes
+from modelet_runtime.aliases import CANARY, FILE_NAME, LIVE, PINNED, Aliases
 from modelet_runtime.manifest import Manifest
 
 GOLDEN = "golden.json"
@@ -19,59 +19,86 @@ class ModelVersion:
     """One version of a model as the toolchain left it.
 
     Attributes:
+        alias: What it is called by: `live`, `canary` or `pinned`.
         manifest: What it is.
         context: The folder its image is built from.
         golden: Inputs with the outputs expected of them.
     """
 
+    alias: str
     manifest: Manifest
     context: Path
     golden: Path
 
+    @property
+    def number(self) -> int:
+        """The version's number."""
+        return self.manifest.version
+
+    def routes(self) -> tuple[Route, ...]:
+        """The routes that reach its function."""
+        name = self.manifest.name
+        if self.alias == LIVE:
+            return model_routes(name)
+        labels = label_routes(name, CANARY) if self.alias == CANARY else ()
+        return (*model_routes(name, self.number), *labels)
+
 
 @dataclass(frozen=True, slots=True)
 class FleetModel:
-    """One model: the version that is live, and older ones that stay callable."""
+    """One model.
+
+    Attributes:
+        live: The version that answers whoever names none.
+        beside: Those that answer who names them: the canary, and what is pinned.
+    """
 
     live: ModelVersion
-    pinned: tuple[ModelVersion, ...] = ()
+    beside: tuple[ModelVersion, ...] = ()
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.live.manifest.name
 
+    @property
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """All that are deployed, live last."""
+        return (*self.beside, self.live)
+
     def routes(self) -> list[Route]:
         """All routes that reach one of its functions."""
-        versions = [version.manifest.version for version in self.pinned]
-        return [*model_routes(self.name), *(r for v in versions for r in model_routes(self.name, v))]
+        return [route for version in self.versions for route in version.routes()]
 
 
-def read(models: Path, contexts: Path, settings: StageSettings) -> tuple[FleetModel, ...]:
+def read(models: Path, contexts: Path) -> tuple[FleetModel, ...]:
     """All models below `models` that have a built version, by name.
 
     Raises:
-        ModelRefused: A manifest asks for what Lambda does not give.
+        ArtifactError: An `aliases.toml` or a manifest is wrong.
+        ModelRefused: An alias is at a version that is not there or not proven, or a manifest asks for what
+            Lambda does not give.
         NotBuilt: A build context is missing.
     """
     folders = sorted(path.parent for path in models.glob("*/versions") if path.is_dir())
-    fleet = tuple(_read(folder, contexts, settings) for folder in folders if _numbers(folder))
-    unknown = sorted(set(settings.pinned_versions) - {model.name for model in fleet})
-    if unknown:
-        raise ModelRefused(f"{settings.name}: pinned_versions: there is no model {', '.join(unknown)}")
-    return fleet
+    return tuple(_read(folder, contexts) for folder in folders if _numbers(folder))
 
 
-def _read(folder: Path, contexts: Path, settings: StageSettings) -> FleetModel:
-    live, *older = reversed(_numbers(folder))
-    pinned = settings.pinned_versions.get(folder.name, ())
-    missing = sorted(set(pinned) - set(older))
-    if missing:
-        raise ModelRefused(f"{folder.name}: there is no older version {missing[0]} to pin")
-    return FleetModel(
-        _version(folder, live, contexts),
-        tuple(_version(folder, number, contexts) for number in sorted(pinned)),
-    )
+def _read(folder: Path, contexts: Path) -> FleetModel:
+    aliases = Aliases.load(folder) or _default(folder)
+    wanted = dict.fromkeys(aliases.pinned, PINNED)
+    if aliases.canary:
+        wanted[aliases.canary.version] = CANARY
+    wanted.pop(aliases.live, None)
+    live = _version(folder, LIVE, aliases.live, contexts)
+    return FleetModel(live, tuple(_version(folder, wanted[n], n, contexts) for n in sorted(wanted)))
+
+
+def _default(folder: Path) -> Aliases:
+    """Without a file the highest proven version is live; if there is none, the highest, to be refused."""
+    numbers = _numbers(folder)
+    proven = (n for n in reversed(numbers) if Manifest.load(folder / "versions" / str(n)).is_proven)
+    return Aliases(next(proven, numbers[-1]))
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -83,7 +110,13 @@ def _numbers(folder: Path) -> list[int]:
     )
 
 
-def _version(folder: Path, number: int, contexts: Path) -> ModelVersion:
+def _version(folder: Path, alias: str, number: int, contexts: Path) -> ModelVersion:
+    numbers = _numbers(folder)
+    if number not in numbers:
+        raise ModelRefused(
+            f"{folder.name}: {FILE_NAME}: {alias} is version {number}, and there are"
+            f" {', '.join(map(str, numbers))}: move it with `modelet promote {folder.name} VERSION`"
+        )
     version = folder / "versions" / str(number)
     manifest = Manifest.load(version)
     check_limits(manifest)
@@ -92,7 +125,7 @@ def _version(folder: Path, number: int, contexts: Path) -> ModelVersion:
     for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT):
         if not path.is_file():
             raise NotBuilt(f"{path} is missing: make it with `{BUILD}`")
-    return ModelVersion(manifest, context, version / GOLDEN)
+    return ModelVersion(alias, manifest, context, version / GOLDEN)
 
 
 def check_proof(manifest: Manifest) -> None:
@@ -104,7 +137,8 @@ def check_proof(manifest: Manifest) -> None:
     if not manifest.is_proven:
         raise ModelRefused(
             f"{manifest.name}@{manifest.version}: its passport says that it did not pass: see"
-            f" `modelet show {manifest.name}@{manifest.version}`"
+            f" `modelet show {manifest.name}@{manifest.version}`, and choose another with"
+            f" `modelet promote {manifest.name} VERSION` or `modelet rollback {manifest.name}`"
         )
 
 

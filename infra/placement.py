@@ -37,7 +37,7 @@ def check_capacity(models: Iterable[FleetModel], settings: StageSettings) -> Non
     """
     for door, here in enumerate(placed(models, settings.front_doors)):
         routes = [route for model in here for route in model.routes()]
-        functions = sum(1 + len(model.pinned) for model in here)
+        functions = sum(len(model.versions) for model in here)
         needed, what = _needed(routes, settings)
         if needed > settings.routes_per_api:
             raise SettingsRefused(

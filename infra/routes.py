@@ -41,6 +41,12 @@ def model_routes(name: str, version: int | None = None) -> tuple[Route, ...]:
     )
 
 
+def label_routes(name: str, label: str) -> tuple[Route, ...]:
+    """TensorFlow Serving's routes to a version by its label; those to `live` are the model's own."""
+    part = f"/v1/models/{name}/labels/{label}"
+    return (Route("GET", part), Route("POST", f"{part}:predict"), Route("GET", f"{part}/{GREEDY}"))
+
+
 ROUTES_PER_FUNCTION = len(model_routes("model"))
 # `$default`, and `OPTIONS /{proxy+}` where web pages may call.
 ROUTES_PER_API = 2

@@ -143,7 +143,6 @@ class StageSettings:
         domain: A custom domain instead of API Gateway's.
         usage_plan: API keys of the REST API.
         waf: A web ACL before the REST API.
-        pinned_versions: Older versions that stay callable under `/versions/<n>`, by model.
         canary: Whether new versions are shifted in as their manifests say, or all at once.
         snap_start: Whether the manifests' wish for SnapStart is granted: it costs at rest.
         alarms: Whether the alarms of the models and the API exist.
@@ -173,7 +172,6 @@ class StageSettings:
     domain: Domain | None = None
     usage_plan: UsagePlan | None = None
     waf: Waf | None = None
-    pinned_versions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     canary: bool = True
     snap_start: bool = True
     alarms: bool = True

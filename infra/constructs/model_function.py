@@ -1,4 +1,4 @@
-"""The function of one model version: its image, published and reached through the alias `live`."""
+"""The function of one model version: its image, published and reached through an alias."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,7 +13,6 @@ from infra.constructs.tracing import UNTRACED, tracing_mode
 from infra.settings import StageSettings
 from modelet_runtime.manifest import Manifest
 
-LIVE = "live"
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
 
 
@@ -25,7 +24,7 @@ class ModelFunction(Construct):
         role: What it runs as.
         log_group: Where it writes.
         version: The published version of these very bytes and settings.
-        alias: `live`, at that version.
+        alias: `live`, `canary` or `pinned`, at that version; the function is told with each request.
     """
 
     def __init__(
@@ -34,6 +33,7 @@ class ModelFunction(Construct):
         construct_id: str,
         *,
         manifest: Manifest,
+        alias: str,
         code: lambda_.DockerImageCode,
         settings: StageSettings,
         key: kms.IKey | None,
@@ -77,7 +77,7 @@ class ModelFunction(Construct):
         self.alias = lambda_.Alias(
             self,
             "Live",
-            alias_name=LIVE,
+            alias_name=alias,
             version=self.version,
             provisioned_concurrent_executions=wanted.provisioned_concurrency or None,
         )

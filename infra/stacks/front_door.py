@@ -12,7 +12,7 @@ from infra.constructs.door_metrics import DoorMetrics
 from infra.constructs.http_stage import HttpStage
 from infra.constructs.rest_api import RestDoor
 from infra.constructs.web_acl import WebAcl
-from infra.routes import GREEDY, Route, model_routes
+from infra.routes import GREEDY, Route
 from infra.settings import StageSettings, Throttle
 from infra.stacks.base import StageStack
 from infra.stacks.catalog import CatalogStack
@@ -95,13 +95,12 @@ class FrontDoorStack(StageStack):
 
 
 def _functions(models: Sequence[ModelStack]) -> list[tuple[lambda_.IFunction, Sequence[Route]]]:
-    """The aliases of the models with their routes, live and pinned."""
-    found: list[tuple[lambda_.IFunction, Sequence[Route]]] = []
-    for stack in models:
-        name = stack.model.name
-        found.append((stack.live.alias, model_routes(name)))
-        found += [(function.alias, model_routes(name, number)) for number, function in stack.pinned.items()]
-    return found
+    """The aliases of the models with their routes: live, canary and pinned."""
+    return [
+        (stack.functions[version.number].alias, version.routes())
+        for stack in models
+        for version in (stack.model.live, *stack.model.beside)
+    ]
 
 
 def _throttles(models: Sequence[ModelStack], limits: Mapping[str, Throttle]) -> dict[str, Throttle]:

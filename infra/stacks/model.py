@@ -10,7 +10,7 @@ from infra.constructs.canary import Canary
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.model_alarms import ModelAlarms
 from infra.constructs.model_dashboard import ModelDashboard
-from infra.constructs.model_function import LIVE, ModelFunction
+from infra.constructs.model_function import ModelFunction
 from infra.constructs.model_metrics import ModelMetrics
 from infra.constructs.model_routes import ModelRoutes
 from infra.constructs.smoke_test import SmokeTest
@@ -18,17 +18,18 @@ from infra.fleet import GOLDEN, FleetModel, ModelVersion
 from infra.settings import StageSettings
 from infra.stacks.base import StageStack, grant_basics
 from infra.stacks.shared import SharedStack
+from modelet_runtime.aliases import LIVE
 
 _COMMAND = "predict.handler.handler"
 
 
 class ModelStack(StageStack):
-    """The live version with its routes, alarms, dashboard and canary, and the pinned versions.
+    """The live version with its routes, alarms, dashboard and canary, and the versions beside it.
 
     Attributes:
         model: The model.
         live: The function of the live version.
-        pinned: Those of older versions, by number.
+        functions: Those of all versions, by number.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class ModelStack(StageStack):
         self._assets = assets
         self._shared = shared
         self.live = self._function("Live", model.live)
-        self.pinned = {
-            version.manifest.version: self._function(f"Version{version.manifest.version}", version)
-            for version in model.pinned
+        self.functions = {
+            **{v.number: self._function(f"Version{v.number}", v) for v in model.beside},
+            model.live.number: self.live,
         }
         self._watch(model.live, smoke)
         if door:
@@ -72,6 +73,7 @@ class ModelStack(StageStack):
             self,
             construct_id,
             manifest=version.manifest,
+            alias=version.alias,
             code=code,
             settings=self._settings,
             key=self._shared.key,
@@ -80,11 +82,10 @@ class ModelStack(StageStack):
         return function
 
     def _open(self, door: HttpDoor, model: FleetModel) -> None:
-        ModelRoutes(self, "Routes", door=door, name=model.name, alias=self.live.alias)
-        for number, function in self.pinned.items():
-            ModelRoutes(
-                self, f"Routes{number}", door=door, name=model.name, alias=function.alias, version=number
-            )
+        for version in (model.live, *model.beside):
+            part = "Routes" if version is model.live else f"Routes{version.number}"
+            alias = self.functions[version.number].alias
+            ModelRoutes(self, part, door=door, routes=version.routes(), alias=alias)
 
     def _watch(self, version: ModelVersion, smoke: Files) -> None:
         manifest = version.manifest

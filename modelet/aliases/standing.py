@@ -17,12 +17,14 @@ class Standing:
         live: What answers whoever names no version.
         canary: What takes a share of that.
         troubles: Why an alias has no version, in a sentence with the next step, by alias.
+        is_unreadable: Whether `aliases.toml` is there and wrong.
     """
 
     aliases: Aliases | None
     live: Version | None
     canary: Version | None
     troubles: Mapping[str, str] = field(default_factory=dict)
+    is_unreadable: bool = False
 
     @property
     def weight(self) -> float:
@@ -35,7 +37,7 @@ def standing(model: ModelFolder) -> Standing:
     try:
         aliases = Aliases.load(model.path)
     except ArtifactError as error:
-        return Standing(None, None, None, {LIVE: str(error)})
+        return Standing(None, None, None, {LIVE: str(error)}, is_unreadable=True)
     if aliases is None:
         live = highest_servable(model)
         return Standing(None, live, None, {} if live else {LIVE: _nothing(model)})

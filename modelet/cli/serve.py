@@ -19,11 +19,17 @@ def serve(
     snap_start: Annotated[
         bool, typer.Option("--snapstart", help="Start from snapshots where the manifest asks for SnapStart.")
     ] = False,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Show each request, and which version and alias answered.")
+    ] = False,
 ) -> None:
-    """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything."""
+    """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything.
+
+    What is built, promoted or rolled back meanwhile counts with the next request.
+    """
     from modelet.local.service import serve as serve_models
 
-    serve_models(models, port, console=results, snap_start=snap_start)
+    serve_models(models, port, console=results, snap_start=snap_start, access_log=access_log)
 
 
 @app.command()

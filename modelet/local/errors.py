@@ -10,6 +10,7 @@ purpose is `Crashed`: the cloud answers 500 there.
     ├── Throttled             429 Too Many Requests          the function's concurrency is used up
     ├── IntegrationTimeout    503 Service Unavailable        API Gateway's 30 s passed
     ├── Stopping              503 Service Unavailable        the service is being stopped
+    ├── AliasUnavailable      503 Service Unavailable        live or canary is at what cannot answer
     └── FunctionError         500 Internal Server Error
         ├── HandlerRaised     the handler raised
         ├── InitFailed        the process did not get as far as its first request
@@ -71,6 +72,17 @@ class Stopping(ServiceError):
 
     status = 503
     message = "Service Unavailable"
+
+
+class AliasUnavailable(ServiceError):
+    """An alias is at a version that is not there, not built here or not proven; the text says what to do.
+
+    The cloud does not know the case: such a model is not deployed.
+    """
+
+    status = 503
+    message = "Service Unavailable"
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "5"}
 
 
 class FunctionError(ServiceError):

@@ -1,95 +1,125 @@
 """The functions a folder of models makes: what `infra/` deploys, as processes of this machine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from modelet import paths
+from modelet.aliases.standing import Standing, standing
 from modelet.local.process import FunctionSpec
-from modelet.local.router import CATALOG
+from modelet.local.router import CATALOG, Serving
 from modelet.repository import ModelFolder, Version
+from modelet_runtime.aliases import CANARY, LIVE
+from modelet_runtime.manifest import Manifest
 
 # Without a limit of its own a function has the account's, 1,000; a laptop has to stop earlier.
 DEFAULT_CONCURRENCY = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """What can be served.
+class Shelf:
+    """What of one model is on disk, and what its aliases are at.
 
     Attributes:
-        versions: The complete versions of each model, lowest number first; a model without one is left out.
-        unbuilt: Names of models that have no complete version.
+        name: The model's name.
+        standing: Its aliases.
+        versions: The complete versions by number, lowest first.
+        manifests: What each of them is, by which one that was built anew is told.
     """
 
-    versions: Mapping[str, Sequence[Version]]
-    unbuilt: Sequence[str]
+    name: str
+    standing: Standing
+    versions: Mapping[int, Version]
+    manifests: Mapping[int, Manifest]
+
+    @classmethod
+    def of(cls, model: ModelFolder) -> "Shelf":
+        """Look at a model's folder."""
+        complete = {version.number: version for version in model.versions() if version.is_complete}
+        manifests = {number: version.manifest for number, version in complete.items()}
+        return cls(model.name, standing(model), complete, manifests)
+
+    @property
+    def serving(self) -> Serving:
+        """What the router has to know."""
+        live, canary = self.standing.live, self.standing.canary
+        return Serving(
+            self.versions.keys(),
+            live.number if live else None,
+            canary.number if canary else None,
+            self.standing.weight,
+            self.standing.troubles,
+        )
+
+    def changes(self, before: "Shelf | None") -> Iterator[str]:
+        """What is different for callers, in lines."""
+        was, now = before.serving if before else Serving((), None), self.serving
+        if was.live != now.live:
+            yield f"{self.name}: {LIVE} {was.live or '-'} -> {now.live or '-'}"
+        if (was.canary, was.weight) != (now.canary, now.weight):
+            share = f", {now.weight:.3g} of the requests" if now.canary else ""
+            yield f"{self.name}: {CANARY} {was.canary or '-'} -> {now.canary or '-'}{share}"
+        yield from (trouble for trouble in now.troubles.values() if trouble not in was.troubles.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All models that can be served, by name."""
+
+    shelves: Mapping[str, Shelf]
 
     @classmethod
     def of(cls, models: Iterable[ModelFolder]) -> "Fleet":
-        """Look at the version folders."""
-        found = {
-            model.name: [version for version in model.versions() if version.is_complete] for model in models
-        }
-        return cls(
-            {name: versions for name, versions in found.items() if versions},
-            [name for name, versions in found.items() if not versions],
-        )
+        """Look at the models' folders."""
+        return cls({model.name: Shelf.of(model) for model in models})
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """Why aliases cannot answer."""
+        return [trouble for shelf in self.shelves.values() for trouble in shelf.standing.troubles.values()]
 
     @property
     def live(self) -> Mapping[str, Version]:
         """The version of each model that answers when none is named."""
-        return {name: versions[-1] for name, versions in self.versions.items()}
+        return {name: shelf.standing.live for name, shelf in self.shelves.items() if shelf.standing.live}
 
     def write_index(self, path: Path) -> None:
-        """Write the manifests of all versions and the latencies they were built with, for the catalog."""
-        latency_ms = {
-            name: {str(version.number): found for version in versions if (found := _latency_ms(version))}
-            for name, versions in self.versions.items()
+        """Write the manifests of all versions and what is known of them besides, for the catalog."""
+        shelves = self.shelves.values()
+        index = {
+            "models": [manifest.to_dict() for shelf in shelves for manifest in shelf.manifests.values()],
+            "live": {name: version.number for name, version in self.live.items()},
+            "latency_ms": {
+                shelf.name: {str(n): found for n, v in shelf.versions.items() if (found := _latency_ms(v))}
+                for shelf in shelves
+                if shelf.versions
+            },
         }
-        manifests = [
-            version.manifest.to_dict() for versions in self.versions.values() for version in versions
-        ]
-        path.write_bytes(orjson.dumps({"models": manifests, "latency_ms": latency_ms}))
-
-    def functions(self, index: Path, snap_start: bool = False) -> Mapping[tuple[str, int], FunctionSpec]:
-        """A function per version, by model and number, and the catalog.
-
-        Args:
-            index: What `write_index` wrote.
-            snap_start: Whether the manifests' wish for SnapStart is granted, as a stage of `infra/` says.
-        """
-        specs = {
-            (name, version.number): _predict(version, version is versions[-1], snap_start)
-            for name, versions in self.versions.items()
-            for version in versions
-        }
-        specs[CATALOG, 0] = FunctionSpec(
-            name=CATALOG,
-            folder=paths.functions(),
-            handler="catalog.handler.handler",
-            environment={"MODELET_INDEX": str(index)},
-            python_path=(paths.runtime_layer(),),
-            concurrency=DEFAULT_CONCURRENCY,
-        )
-        return specs
+        path.write_bytes(orjson.dumps(index))
 
 
-def _latency_ms(version: Version) -> float | None:
-    """The median of the passport's winner; None for a version without a passport."""
-    try:
-        passport = orjson.loads((version.folder / "passport.json").read_bytes())
-        [winner] = [
-            each for each in passport["candidates"] if each["precision"] == passport["winner"]["precision"]
-        ]
-        return float(winner["latency"]["artifact_ms"]["median"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def catalog(index: Path) -> FunctionSpec:
+    """The function of what belongs to no single model, over what `Fleet.write_index` wrote."""
+    return FunctionSpec(
+        name=CATALOG,
+        folder=paths.functions(),
+        handler="catalog.handler.handler",
+        environment={"MODELET_INDEX": str(index)},
+        python_path=(paths.runtime_layer(),),
+        concurrency=DEFAULT_CONCURRENCY,
+    )
 
 
-def _predict(version: Version, is_live: bool, snap_start: bool) -> FunctionSpec:
+def predict(version: Version, *, is_live: bool, snap_start: bool) -> FunctionSpec:
+    """The function of a version.
+
+    Args:
+        version: A complete one.
+        is_live: Whether it is live, and so bears the model's bare name.
+        snap_start: Whether the manifest's wish for SnapStart is granted, as a stage of `infra/` says.
+    """
     manifest = version.manifest
     return FunctionSpec(
         name=manifest.name if is_live else f"{manifest.name}-{version.number}",
@@ -103,3 +133,13 @@ def _predict(version: Version, is_live: bool, snap_start: bool) -> FunctionSpec:
         concurrency=manifest.resources.max_concurrency or DEFAULT_CONCURRENCY,
         snap_start=snap_start and manifest.resources.snap_start,
     )
+
+
+def _latency_ms(version: Version) -> float | None:
+    """The median of the passport's winner; None for a version without a passport."""
+    try:
+        passport = orjson.loads((version.folder / "passport.json").read_bytes())
+        [winner] = [each for each in passport["candidates"] if each["name"] == passport["winner"]["name"]]
+        return float(winner["latency_ms"]["median"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -27,6 +27,7 @@ from modelet.local.runtime_api import Invocation
 
 # Lambda keeps idle environments for an unstated time of minutes.
 IDLE_EXPIRY_S = 300.0
+_RETIRE_POLL_S = 0.1
 
 
 class Function:
@@ -135,6 +136,12 @@ class Function:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(environment.stop() for environment in self.environments))
+
+    async def retire(self) -> None:
+        """End once all is answered; whoever calls this invokes it no more."""
+        while self._in_flight:
+            await asyncio.sleep(_RETIRE_POLL_S)
+        await self.close()
 
     async def _acquire(self) -> Environment:
         """An idle environment, or the first that becomes free.

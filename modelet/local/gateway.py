@@ -4,7 +4,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -13,11 +13,12 @@ from modelet.local.errors import IntegrationTimeout, MalformedResponse, ServiceE
 from modelet.local.events import HttpRequest, to_event
 from modelet.local.function import Function
 from modelet.local.limits import GATEWAY_TIMEOUT_S, check_body
+from modelet.local.logs import LogView
 from modelet.local.metrics import ServiceMetrics
 from modelet.local.responses import HttpResponse
-from modelet.local.router import CATALOG, Router
+from modelet.local.router import CATALOG, Router, Target
 
-Functions = Mapping[tuple[str, int], Function]
+_CATALOG = Target(CATALOG, 0, "")
 
 
 class Gateway:
@@ -25,22 +26,25 @@ class Gateway:
 
     Args:
         router: Finds the function of a path.
-        functions: Those the router names, by model and version.
+        function_of: Gives the function that the router chose.
         metrics: Where requests are counted; shown at `/metrics`.
         timeout_s: How long a function may take to answer.
+        access_log: Where each request is written, as API Gateway does; None writes none.
     """
 
     def __init__(
         self,
         router: Router,
-        functions: Functions,
+        function_of: Callable[[Target], Function],
         metrics: ServiceMetrics,
         timeout_s: float = GATEWAY_TIMEOUT_S,
+        access_log: LogView | None = None,
     ) -> None:
         self._router = router
-        self._functions = functions
+        self._function_of = function_of
         self._metrics = metrics
         self._timeout_s = timeout_s
+        self._access_log = access_log
 
     def application(self) -> web.Application:
         """The gateway and `/metrics` as an application of aiohttp."""
@@ -58,13 +62,12 @@ class Gateway:
         """Answer one request, whatever becomes of it."""
         began_s = time.monotonic()
         request_id = base64.b64encode(secrets.token_bytes(11)).decode()
-        model = CATALOG
+        target = _CATALOG
         try:
             incoming = await _read(request)
             began_s = time.monotonic()
             target = self._router.route(incoming.method, incoming.path, request.headers)
-            model = target.model
-            function = self._functions[model, target.version]
+            function = self._function_of(target)
             # Only a caller's own trace reaches the function: each new one costs its process some 120 bytes
             # for good, since the runtime client puts it into the environment, where libc keeps it.
             trace_id = request.headers.get("x-amzn-trace-id", "")
@@ -72,8 +75,13 @@ class Gateway:
             response = await self._invoke(function, target.qualifier, event, trace_id)
         except ServiceError as error:
             response = responses.from_error(error, request_id)
-        self._metrics.requests.labels(model, response.status).inc()
-        self._metrics.request_seconds.labels(model).observe(time.monotonic() - began_s)
+        took_s = time.monotonic() - began_s
+        self._metrics.requests.labels(target.model, target.alias, response.status).inc()
+        self._metrics.request_seconds.labels(target.model, target.alias).observe(took_s)
+        if self._access_log is not None:
+            text = f"{request.method} {request.raw_path} {response.status} {took_s * 1000:.1f} ms"
+            fields = {"version": target.version, "alias": target.alias} if target.version else {}
+            self._access_log.show(target.model, "INFO", text, fields)
         return _to_aiohttp(response, request_id)
 
     async def _invoke(self, function: Function, qualifier: str, event: bytes, trace_id: str) -> HttpResponse:

@@ -39,14 +39,14 @@ class ServiceMetrics:
         self._registry.register(self._emf)
         self.requests = Counter(
             "modelet_gateway_requests",
-            "HTTP requests by function and status",
-            ["function", "status"],
+            "HTTP requests by function, the alias it was called by, and status",
+            ["function", "alias", "status"],
             registry=self._registry,
         )
         self.request_seconds = Histogram(
             "modelet_gateway_seconds",
             "From the last byte of a request to its response",
-            ["function"],
+            ["function", "alias"],
             buckets=_SECONDS,
             registry=self._registry,
         )

@@ -12,6 +12,7 @@ from aiohttp import web
 from rich.console import Console
 
 from modelet.errors import ServiceRefused
+from modelet.local.deployment import Deployment
 from modelet.local.examples import commands
 from modelet.local.fleet import Fleet
 from modelet.local.function import Function
@@ -26,26 +27,29 @@ class Service:
     """The gateway with the functions of all models behind it; an asynchronous context manager.
 
     Args:
-        fleet: The models.
+        repository: The models.
         console: Where the functions' logs are shown.
         port: To listen on; 0 takes a free one.
         host: To listen on.
         snap_start: Whether functions whose manifest asks for SnapStart go through snapshot and restore.
+        access_log: Whether each request is shown, with the version and alias that answered.
     """
 
     def __init__(
         self,
-        fleet: Fleet,
+        repository: Repository,
         console: Console,
         port: int = 8080,
         host: str = "127.0.0.1",
         snap_start: bool = False,
+        access_log: bool = False,
     ) -> None:
-        self._fleet = fleet
+        self._repository = repository
         self._console = console
         self._port = port
         self._host = host
         self._snap_start = snap_start
+        self._access_log = access_log
         self._stack = AsyncExitStack()
         self.url = ""
 
@@ -57,27 +61,31 @@ class Service:
         """
         async with AsyncExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelet-")))
-            index = scratch / "index.json"
-            self._fleet.write_index(index)
             metrics = ServiceMetrics()
             logs = LogView(self._console, metrics)
-            functions = {
-                key: Function(spec, scratch, logs, metrics)
-                for key, spec in self._fleet.functions(index, self._snap_start).items()
-            }
-            router = Router(
-                {
-                    name: [version.number for version in versions]
-                    for name, versions in self._fleet.versions.items()
-                }
+            deployment = Deployment(
+                self._repository,
+                scratch,
+                lambda spec: Function(spec, scratch, logs, metrics),
+                self.say,
+                self._snap_start,
             )
-            gateway = Gateway(router, functions, metrics)
+            gateway = Gateway(
+                Router(deployment),
+                deployment.function,
+                metrics,
+                access_log=logs if self._access_log else None,
+            )
             self.url = await listen(stack, gateway.application(), self._host, self._port)
-            for function in functions.values():
-                stack.push_async_callback(function.close)
-                await function.publish()
+            stack.push_async_callback(deployment.close)
+            await deployment.publish()
             self._stack = stack.pop_all()
         return self
+
+    def say(self, line: str) -> None:
+        """Show a line as it is: never wrapped, so that a command can be pasted."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.file.flush()
 
     async def __aexit__(self, *_: object) -> None:
         """End every process, then answer what that failed, then remove all files."""
@@ -112,6 +120,7 @@ def serve(
     host: str = "127.0.0.1",
     console: Console | None = None,
     snap_start: bool = False,
+    access_log: bool = False,
 ) -> None:
     """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
@@ -121,30 +130,23 @@ def serve(
         host: To listen on.
         console: Where examples, the ready line and the functions' logs are shown.
         snap_start: As in `Service`.
+        access_log: As in `Service`.
 
     Raises:
         Refused: There is no such folder, or the port is taken.
     """
-    fleet = Fleet.of(Repository(models).models())
-    console = console or Console()
-    asyncio.run(_serve(Service(fleet, console, port, host, snap_start), fleet, console))
+    repository = Repository(models)
+    fleet = Fleet.of(repository.models())
+    service = Service(repository, console or Console(), port, host, snap_start, access_log)
+    asyncio.run(_serve(service, fleet))
 
 
-async def _serve(service: Service, fleet: Fleet, console: Console) -> None:
+async def _serve(service: Service, fleet: Fleet) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     async with service:
-        for name in fleet.unbuilt:
-            _say(console, f"model '{name}' has no built version and is left out: run `modelet build {name}`")
-        for command in commands(fleet, service.url):
-            _say(console, command)
-        _say(console, f"ready {service.url}")
+        for line in (*fleet.troubles, *commands(fleet, service.url), f"ready {service.url}"):
+            service.say(line)
         await stopped.wait()
-
-
-def _say(console: Console, line: str) -> None:
-    """Show a line as it is: never wrapped, so that a command can be pasted."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.file.flush()

@@ -319,7 +319,9 @@ def test_metrics_show_the_functions_and_the_gateway(service: Running) -> None:
     assert re.search(r'^modelet_requests_total\{model="demo_sum",version="1"\} [1-9]', text, re.MULTILINE)
     assert re.search(r'^modelet_infer_ms_count\{model="demo_sum",version="1"\} [1-9]', text, re.MULTILINE)
     assert re.search(
-        r'^modelet_gateway_requests_total\{function="demo_sum",status="200"\} [1-9]', text, re.MULTILINE
+        r'^modelet_gateway_requests_total\{alias="live",function="demo_sum",status="200"\} [1-9]',
+        text,
+        re.MULTILINE,
     )
 
 

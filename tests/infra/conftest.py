@@ -46,7 +46,6 @@ VARIANTS = {
             hosted_zone_name="example.com",
         ),
         front_doors=2,
-        pinned_versions={"file_type": (1,)},
         model_throttles={"file_type": Throttle(rate_per_s=5, burst=10)},
         alarm_emails=("owner@example.com",),
         budget=Budget(monthly_usd=50, emails=("owner@example.com",)),
@@ -66,10 +65,17 @@ VARIANTS = {
         ),
         waf=Waf(requests_per_5_minutes=500),
         domain=Domain(name="models.example.com", certificate_arn=CERTIFICATE),
-        pinned_versions={"file_type": (1,)},
         model_throttles={"digit_image": Throttle(rate_per_s=5, burst=10)},
     ),
 }
+# These have a canary and a pinned version besides.
+WITH_ALIASES = {"keys", "rest"}
+ALIASES = """
+live = 2
+canary = { version = 3, weight = 0.1 }
+previous = [1]
+pinned = [1]
+"""
 # One model as the defaults have it, in two versions; one with everything of its own.
 MODELS = (
     demo("file_type"),
@@ -100,13 +106,24 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def assembly_of(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Assembly]:
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout where a version is on trial and one stays pinned."""
+    root = make_checkout(tmp_path_factory.mktemp("promoted"), (*MODELS, demo("file_type", version=3)))
+    (root / "model_artifacts" / "file_type" / "aliases.toml").write_text(ALIASES)
+    return root
+
+
+@pytest.fixture(scope="session")
+def assembly_of(
+    checkout: Path, promoted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Assembly]:
     """The assembly of a variant, synthesised when it is first asked for."""
     made: dict[str, Assembly] = {}
 
     def get(name: str) -> Assembly:
         if name not in made:
-            made[name] = synthesise(checkout, VARIANTS[name], tmp_path_factory.mktemp(name))
+            root = promoted if name in WITH_ALIASES else checkout
+            made[name] = synthesise(root, VARIANTS[name], tmp_path_factory.mktemp(name))
         return made[name]
 
     return get

@@ -174,8 +174,9 @@ class TestCatalogArchive:
         index = json.loads((folder / "index.json").read_text())
         assert [model["name"] for model in index["models"]] == ["a_a", "b_b", "c_c"]
 
-    def test_pinned_versions_are_in_the_index(self, keys: Assembly):
+    def test_all_versions_are_in_the_index_and_which_are_live(self, keys: Assembly):
         (archive,) = keys.archives("catalog").values()
         index = json.loads((keys.folder / archive["source"]["path"] / "index.json").read_text())
         versions = [(model["name"], model["version"]) for model in index["models"]]
-        assert versions == [("digit_image", 1), ("file_type", 1), ("file_type", 2)]
+        assert versions == [("digit_image", 1), *(("file_type", number) for number in (1, 3, 2))]
+        assert index["live"] == {"digit_image": 1, "file_type": 2}

@@ -107,7 +107,7 @@ class TestCapacity:
     @pytest.fixture
     def models(self, checkout: Path):
         sources = Sources(checkout)
-        return fleet.read(sources.models, sources.contexts, FLEET)
+        return fleet.read(sources.models, sources.contexts)
 
     def test_too_many_routes_are_refused_with_what_to_do(self, models):
         with pytest.raises(SettingsRefused, match="front door 0 needs 306 routes for 38 functions"):

@@ -199,7 +199,7 @@ class TestPinnedVersions:
         (old,) = ids(keys, DEFAULTS, "AWS::Lambda::Function", "Version1")
         properties = keys.of_type(DEFAULTS, "AWS::Lambda::Function")[old]
         assert properties["Description"].startswith("file_type version 1")
-        assert len(keys.images(DEFAULTS)) == 2
+        assert len(keys.images(DEFAULTS)) == 3
         (alias,) = ids(keys, DEFAULTS, "AWS::Lambda::Alias", "Version1")
         integrations = keys.of_type(DEFAULTS, "AWS::ApiGatewayV2::Integration")
         (of_old,) = (name for name, i in integrations.items() if i["IntegrationUri"] == {"Ref": alias})

@@ -137,9 +137,9 @@ def test_what_was_created(deployed: dict[str, Counter[str]]):
     code_deploy = {"IAM_Role": 1, "IAM_Policy": 1}
     assert deployed == {
         "shared": of(1, Lambda_Permission=2, DynamoDB_Table=2, KMS_Key=1, SNS_Topic=1),
-        # The model and its smoke test; file_type has a pinned version besides.
+        # The model and its smoke test; file_type has a canary and a pinned version.
         "model-digit-image": of(2, Lambda_Version=1, Lambda_Permission=1, **code_deploy),
-        "model-file-type": of(3, Lambda_Version=2, Lambda_Permission=2, **code_deploy),
+        "model-file-type": of(4, Lambda_Version=3, Lambda_Permission=3, **code_deploy),
         "catalog": of(1, Lambda_Permission=2),
         "front-door-0": Counter({"AWS::Logs::LogGroup": 1}),
         "front-door-1": Counter({"AWS::Logs::LogGroup": 1}),

@@ -112,6 +112,26 @@ def test_a_pinned_version_has_its_own_routes(keys: Assembly):
         assert ("/versions/1" in key) == ("versions/2" in path)
 
 
+def test_the_canary_is_reached_by_its_version_and_its_label(keys: Assembly):
+    routes = routes_of(keys)
+    for method, path in OF_THE_MODEL:
+        key = choose(routes, method, path.replace("versions/2", "versions/3"))
+        assert ("/versions/3" in key) == ("versions/2" in path)
+        key = choose(routes, method, path.replace("labels/live", "labels/canary"))
+        assert ("/labels/canary" in key) == ("labels/live" in path)
+
+
+def test_each_function_is_told_what_it_is(keys: Assembly):
+    # By the alias in the ARN it is called by: its label, and what its metrics are counted under.
+    aliases = keys.of_type("model-file-type", "AWS::Lambda::Alias")
+    assert sorted(alias["Name"] for alias in aliases.values()) == ["canary", "live", "pinned"]
+    functions = keys.of_type("model-file-type", "AWS::Lambda::Function").values()
+    described = {text.split(":")[0] for f in functions if (text := f["Description"]).startswith("file_type")}
+    assert described == {f"file_type version {number}" for number in (1, 2, 3)}
+    live = next(alias for alias in aliases.values() if alias["Name"] == "live")
+    assert "Live" in live["FunctionName"]["Ref"]
+
+
 def test_the_table_above_is_all_that_the_runtime_answers_for_a_model():
     # Held to the runtime's own table, so that a new route there is missed here and not in the cloud.
     of_model = manifest(specs(x=("FP32", -1, 3)), specs(y=("FP32", -1, 3)), name="file_type", version=2)

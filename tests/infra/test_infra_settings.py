@@ -11,6 +11,7 @@ from infra.config import DEV, PROD
 from infra.errors import ModelRefused, NotBuilt, SettingsRefused
 from infra.settings import ApiKeys, Cors, Jwt, Throttle, UsagePlan, Waf
 from infra.sources import Sources
+from modelet_runtime.errors import ArtifactError
 from modelet_runtime.manifest import Proof, Resources
 
 PLAN = UsagePlan(callers=("acme",), throttle=Throttle(rate_per_s=1, burst=1), requests_per_month=1)
@@ -67,9 +68,12 @@ def test_a_target_that_is_not_there_yet():
 
 
 class TestFleet:
-    def read(self, root, settings=DEV):
+    def read(self, root):
         sources = Sources(root)
-        return fleet.read(sources.models, sources.contexts, settings)
+        return fleet.read(sources.models, sources.contexts)
+
+    def alias(self, root, text):
+        (Sources(root).models / "a_a" / "aliases.toml").write_text(text)
 
     def test_the_highest_version_is_live(self, tmp_path):
         make_checkout(tmp_path, [demo("a_a", version=v) for v in (1, 10, 9)])
@@ -95,14 +99,50 @@ class TestFleet:
         make_checkout(tmp_path, [demo("a_a", proof=Proof(passed=False, accepted="only a preview"))])
         assert [model.name for model in self.read(tmp_path)] == ["a_a"]
 
-    def test_versions_to_pin(self, tmp_path):
-        make_checkout(tmp_path, [demo("a_a", version=v) for v in (1, 2, 3)])
-        (model,) = self.read(tmp_path, replace(DEV, pinned_versions={"a_a": (2,)}))
-        assert [version.manifest.version for version in model.pinned] == [2]
-        with pytest.raises(ModelRefused, match="there is no older version 3 to pin"):
-            self.read(tmp_path, replace(DEV, pinned_versions={"a_a": (3,)}))
-        with pytest.raises(ModelRefused, match="there is no model b_b"):
-            self.read(tmp_path, replace(DEV, pinned_versions={"b_b": (1,)}))
+    def test_without_aliases_the_highest_proven_version_is_live(self, tmp_path):
+        versions = [demo("a_a", version=v) for v in (1, 2)]
+        make_checkout(tmp_path, [*versions, demo("a_a", version=3, proof=Proof(passed=False))])
+        (model,) = self.read(tmp_path)
+        assert model.live.number == 2
+
+    def test_aliases_say_what_is_deployed(self, tmp_path):
+        make_checkout(tmp_path, [demo("a_a", version=v) for v in (1, 2, 3, 4)])
+        self.alias(tmp_path, "live = 3\ncanary = {version = 4, weight = 0.1}\npinned = [4, 3, 1]")
+        (model,) = self.read(tmp_path)
+        assert (model.live.number, model.live.alias) == (3, "live")
+        assert [(version.number, version.alias) for version in model.beside] == [(1, "pinned"), (4, "canary")]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (
+                "live = 9",
+                r"a_a: aliases\.toml: live is version 9, and there are 1, 2: move it with `modelet pro",
+            ),
+            ("live = 1\ncanary = {version = 7, weight = 0.5}", "canary is version 7, and there are 1, 2"),
+            ("live = 1\npinned = [5]", "pinned is version 5"),
+        ],
+    )
+    def test_an_alias_at_what_is_not_there(self, tmp_path, text, message):
+        make_checkout(tmp_path, [demo("a_a", version=v) for v in (1, 2)])
+        self.alias(tmp_path, text)
+        with pytest.raises(ModelRefused, match=message):
+            self.read(tmp_path)
+
+    @pytest.mark.parametrize("text", ["live = 2", "live = 1\ncanary = {version = 2, weight = 0.5}"])
+    def test_an_alias_at_what_was_not_proven(self, tmp_path, text):
+        make_checkout(tmp_path, [demo("a_a"), demo("a_a", version=2, proof=Proof(passed=False))])
+        self.alias(tmp_path, text)
+        with pytest.raises(
+            ModelRefused, match=r"a_a@2: its passport .* choose another with `modelet promote"
+        ):
+            self.read(tmp_path)
+
+    def test_aliases_that_are_wrong(self, tmp_path):
+        make_checkout(tmp_path, [demo("a_a")])
+        self.alias(tmp_path, "live = true")
+        with pytest.raises(ArtifactError, match=r"aliases\.toml: live: expected a version's number"):
+            self.read(tmp_path)
 
     def test_wheels_that_were_not_fetched(self, tmp_path):
         make_checkout(tmp_path / "checkout", [demo("a_a")])

@@ -9,9 +9,9 @@ from support.graphs import add_and_scale, identity, softmax
 
 from modelet import paths
 from modelet.local.examples import commands
-from modelet.local.fleet import DEFAULT_CONCURRENCY, Fleet
+from modelet.local.fleet import DEFAULT_CONCURRENCY, Fleet, catalog, predict
 from modelet.repository import Repository
-from modelet_runtime.manifest import Resources, Step
+from modelet_runtime.manifest import Proof, Resources, Step
 
 
 def fleet_of(root: Path) -> Fleet:
@@ -24,39 +24,57 @@ def add(root: Path, name: str, version: int = 1, proto=None, **changes) -> Path:
     return folder
 
 
-def test_every_complete_version_is_a_function(tmp_path: Path) -> None:
-    add(tmp_path, "a_a", 1)
-    resources = Resources(memory_mib=3538, timeout_s=7, max_concurrency=3)
-    add(tmp_path, "a_a", 4, resources=resources)
-    (add(tmp_path, "a_a", 9) / "model.ort").unlink()
+def test_every_complete_version_can_be_called(tmp_path: Path) -> None:
+    for number in (1, 4, 9):
+        add(tmp_path, "a_a", number)
+    (tmp_path / "a_a" / "versions" / "9" / "model.ort").unlink()
     (tmp_path / "b_b" / "versions").mkdir(parents=True)
     fleet = fleet_of(tmp_path)
-    assert fleet.unbuilt == ["b_b"]
+    assert list(fleet.shelves["a_a"].versions) == [1, 4]
+    assert fleet.shelves["b_b"].versions == {}
     assert {name: version.number for name, version in fleet.live.items()} == {"a_a": 4}
-    functions = fleet.functions(tmp_path / "index.json")
-    assert set(functions) == {("a_a", 1), ("a_a", 4), ("catalog", 0)}
-    live, old, catalog = functions["a_a", 4], functions["a_a", 1], functions["catalog", 0]
-    assert (live.name, live.version, live.memory_mib, live.timeout_s, live.concurrency) == (
-        "a_a",
-        "4",
-        3538,
-        7,
-        3,
-    )
+    assert fleet.troubles == ["model 'b_b' has no version yet: run `modelet build b_b`"]
+
+
+def test_a_version_that_was_not_proven_is_called_by_its_number_only(tmp_path: Path) -> None:
+    add(tmp_path, "a_a", 1)
+    add(tmp_path, "a_a", 2, proof=Proof(passed=False))
+    shelf = fleet_of(tmp_path).shelves["a_a"]
+    assert (list(shelf.serving.versions), shelf.serving.live) == ([1, 2], 1)
+
+
+def test_aliases_say_what_is_live_and_what_is_on_trial(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        add(tmp_path, "a_a", number)
+    (tmp_path / "a_a" / "aliases.toml").write_text("live = 1\ncanary = { version = 2, weight = 0.3 }\n")
+    serving = fleet_of(tmp_path).shelves["a_a"].serving
+    assert (serving.live, serving.canary, serving.weight, serving.troubles) == (1, 2, 0.3, {})
+    assert list(serving.versions) == [1, 2, 3]
+
+
+def test_the_function_of_a_version(tmp_path: Path) -> None:
+    resources = Resources(memory_mib=3538, timeout_s=7, max_concurrency=3)
+    add(tmp_path, "a_a", 4, resources=resources)
+    version = fleet_of(tmp_path).live["a_a"]
+    live = predict(version, is_live=True, snap_start=False)
+    assert (live.name, live.version, live.memory_mib, live.timeout_s) == ("a_a", "4", 3538, 7)
+    assert (live.concurrency, live.snap_start) == (3, False)
     assert live.environment == {"MODELET_MODEL_DIR": str(tmp_path / "a_a" / "versions" / "4")}
     assert live.python_path == (paths.runtime_layer(),)
-    assert (old.name, old.concurrency) == ("a_a-1", DEFAULT_CONCURRENCY)
-    assert catalog.environment == {"MODELET_INDEX": str(tmp_path / "index.json")}
-    for function in functions.values():
+    beside = predict(version, is_live=False, snap_start=True)
+    assert (beside.name, beside.snap_start) == ("a_a-4", True)
+    index = catalog(tmp_path / "index.json")
+    assert index.environment == {"MODELET_INDEX": str(tmp_path / "index.json")}
+    assert index.concurrency == DEFAULT_CONCURRENCY
+    for function in (live, index):
         assert (function.folder / function.handler.replace(".", "/")).parent.with_suffix(".py").is_file()
 
 
 def test_the_index_holds_all_manifests(tmp_path: Path) -> None:
     add(tmp_path, "a_a", 1)
     folder = add(tmp_path, "a_a", 2)
-    latency = {"latency": {"artifact_ms": {"median": 5.25}}}
-    candidates = [{"precision": "fp32", **latency}, {"precision": "int8"}]
-    passport = {"winner": {"precision": "fp32"}, "candidates": candidates}
+    candidates = [{"name": "fp32", "latency_ms": {"median": 5.25}}, {"name": "int8", "latency_ms": None}]
+    passport = {"winner": {"name": "fp32"}, "candidates": candidates}
     (folder / "passport.json").write_text(json.dumps(passport))
     (add(tmp_path, "b_b", 1) / "passport.json").write_text("{}")
     fleet_of(tmp_path).write_index(tmp_path / "index.json")
@@ -64,6 +82,7 @@ def test_the_index_holds_all_manifests(tmp_path: Path) -> None:
     models = index["models"]
     assert index["latency_ms"] == {"a_a": {"2": 5.25}, "b_b": {}}
     assert [(model["name"], model["version"]) for model in models] == [("a_a", 1), ("a_a", 2), ("b_b", 1)]
+    assert index["live"] == {"a_a": 2, "b_b": 1}
 
 
 def test_examples_without_models_still_work(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from support.lambdas import Bench, bench, in_loop
 
 from modelet.local.gateway import Gateway
 from modelet.local.limits import GATEWAY_BODY_BYTES, LAMBDA_EVENT_BYTES
-from modelet.local.router import CATALOG, Router
+from modelet.local.router import CATALOG, Router, Serving
 from modelet.local.service import listen
 
 PREDICT = "/models/probe/predict"
@@ -30,7 +30,10 @@ async def served(
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(bench(scratch, **changes))
         functions = {("probe", 1): made.function, (CATALOG, 0): made.function}
-        gateway = Gateway(Router({"probe": [1]}), functions, made.metrics, timeout_s)
+        router = Router({"probe": Serving([1], 1)})
+        gateway = Gateway(
+            router, lambda target: functions[target.model, target.version], made.metrics, timeout_s
+        )
         url = await listen(stack, gateway.application(), "127.0.0.1", 0)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(url, auto_decompress=False, skip_auto_headers={"Content-Type"})
@@ -271,6 +274,6 @@ async def test_metrics_count_requests_and_what_the_functions_report(tmp_path: Pa
         assert 'modelet_infer_ms_bucket{le="1",model="probe",version="1"} 0.0' in text
         assert 'modelet_infer_ms_bucket{le="2",model="probe",version="1"} 1.0' in text
         assert 'modelet_infer_ms_sum{model="probe",version="1"} 1.5' in text
-        assert 'modelet_gateway_requests_total{function="probe",status="200"} 1.0' in text
+        assert 'modelet_gateway_requests_total{alias="live",function="probe",status="200"} 1.0' in text
         assert 'modelet_function_environments{function="probe"} 1.0' in text
         assert "_aws" not in made.log

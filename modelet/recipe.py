@@ -19,6 +19,7 @@ NAME_LIMIT = 48  # a function's name has 64 characters, and the stage stands bef
 _REALTIME_S = 60
 _DEFAULTS = manifest.Resources()
 _ENDPOINT = manifest.Endpoint()
+_BATCH = manifest.Batch()
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -232,6 +233,46 @@ class Resources(_Section):
         return manifest.Resources(**self.model_dump())
 
 
+class Batch(_Section):
+    """How files of a bucket are inferred; without the section the model has no batch function."""
+
+    rows: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[64],
+        description="Rows per run of the graph; without it a run measures while it begins.",
+    )
+    failure_share: float = Field(
+        default=_BATCH.failure_share, ge=0, le=1, description="Share of failed rows above which a run stops."
+    )
+    split_mib: int = Field(
+        default=_BATCH.split_mib, ge=5, description="Inputs above this are split over many functions."
+    )
+    split_s: int = Field(
+        default=_BATCH.split_s, ge=10, description="So are inputs that would take longer than this in one."
+    )
+    max_concurrency: int = Field(
+        default=_BATCH.max_concurrency, ge=2, le=1000, description="Functions that work at once."
+    )
+    memory_mib: int | None = Field(
+        default=None,
+        ge=512,
+        le=10240,
+        examples=[3538],
+        description="The batch function's memory; without it that of [resources].",
+    )
+    timeout_s: int = Field(
+        default=_BATCH.timeout_s,
+        ge=60,
+        le=900,
+        description="The longest one invocation may take; a run goes on in the next.",
+    )
+
+    def to_manifest(self) -> manifest.Batch:
+        """The settings as the manifest holds them."""
+        return manifest.Batch(**self.model_dump())
+
+
 class Recipe(_Section):
     """A whole `model.toml`."""
 
@@ -354,6 +395,7 @@ class Endpoint(_Section):
             raise RecipeRefused(f"{where}: {_first(error)}") from error
         check_name(recipe.model.name, f"{where}: model.name")
     endpoint: Endpoint = Field(default_factory=Endpoint)
+    batch: Batch | None = None
         return recipe
 
     def canonical(self) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from modelet.recipe import Endpoint, Export, Golden, Model, Optimize, Resources
+from modelet.recipe import Batch, Endpoint, Export, Golden, Model, Optimize, Resources
 
 _HEAD = "How {name} is built: `modelet build {name}`. Keys commented out show a default or an example."
 _STEPS = """\
@@ -38,6 +38,8 @@ def render(values: Mapping[str, object]) -> str:
     )
     parts = [head, _section("model", Model, values), _STEPS.rstrip()]
     parts += [_section(name, section, {}) for name, section in sections]
+    # The section itself asks for a batch function.
+    parts.append(_section("batch", Batch, {}).replace("[batch]", "# [batch]", 1))
     return "\n\n".join(parts) + "\n"
 
 

@@ -158,6 +158,29 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """How files of a bucket are inferred; models without it have no batch function.
+
+    Attributes:
+        rows: Rows per run of the graph; None measures while a run begins.
+        failure_share: Share of failed rows above which a run stops.
+        split_mib: Inputs above this are split over many functions.
+        split_s: So are inputs that would take longer than this in one.
+        max_concurrency: Functions that work at once.
+        memory_mib: The function's memory; None is that of `resources`.
+        timeout_s: The longest one invocation may take; a run goes on in the next.
+    """
+
+    rows: int | None = None
+    failure_share: float = 0.1
+    split_mib: int = 25
+    split_s: int = 600
+    max_concurrency: int = 10
+    memory_mib: int | None = None
+    timeout_s: int = 900
+
+
+@dataclass(frozen=True, slots=True)
 class FileDigest:
     """One file of the version folder: its sha256 in hex and its size."""
 
@@ -201,6 +224,7 @@ class Manifest:
         tools: Version per tool that took part in the build.
         proof: Whether it may be given to callers.
         endpoint: What runs the graph where the target is `gpu`; None where it is not.
+        batch: How files of a bucket are inferred; None where they are not.
         format: The manifest's own version.
     """
 
@@ -220,6 +244,7 @@ class Manifest:
     tools: Mapping[str, str]
     proof: Proof = field(default_factory=Proof)
     endpoint: Endpoint | None = None
+    batch: Batch | None = None
     format: int = FORMAT
 
     @property
@@ -263,6 +288,8 @@ class Manifest:
             values["layers"] = tuple(document["layers"])
             values["proof"] = _read(Proof, document.get("proof", {}), f"{where}: proof")
             values["endpoint"] = _endpoint(document.get("endpoint"), f"{where}: endpoint")
+            batch = document.get("batch")
+            values["batch"] = None if batch is None else _read(Batch, batch, f"{where}: batch")
             values["files"] = {
                 name: _read(FileDigest, digest, f"{where}: files.{name}")
                 for name, digest in document["files"].items()

@@ -234,8 +234,9 @@ class Resources(_Section):
 
 
 class Batch(_Section):
-    """How files of a bucket are inferred; without the section the model has no batch function."""
+    """How files of a bucket are inferred, by a function of its own."""
 
+    enabled: bool = Field(default=False, description="Whether the model has a batch function.")
     rows: int | None = Field(
         default=None,
         ge=1,
@@ -270,7 +271,7 @@ class Batch(_Section):
 
     def to_manifest(self) -> manifest.Batch:
         """The settings as the manifest holds them."""
-        return manifest.Batch(**self.model_dump())
+        return manifest.Batch(**self.model_dump(exclude={"enabled"}))
 
 
 class Recipe(_Section):
@@ -395,7 +396,7 @@ class Endpoint(_Section):
             raise RecipeRefused(f"{where}: {_first(error)}") from error
         check_name(recipe.model.name, f"{where}: model.name")
     endpoint: Endpoint = Field(default_factory=Endpoint)
-    batch: Batch | None = None
+    batch: Batch = Field(default_factory=Batch)
         return recipe
 
     def canonical(self) -> bytes:

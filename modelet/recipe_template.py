@@ -35,11 +35,10 @@ def render(values: Mapping[str, object]) -> str:
         ("optimize", Optimize),
         ("resources", Resources),
         ("endpoint", Endpoint),
+        ("batch", Batch),
     )
     parts = [head, _section("model", Model, values), _STEPS.rstrip()]
     parts += [_section(name, section, {}) for name, section in sections]
-    # The section itself asks for a batch function.
-    parts.append(_section("batch", Batch, {}).replace("[batch]", "# [batch]", 1))
     return "\n\n".join(parts) + "\n"
 
 

@@ -165,8 +165,8 @@ class Stages:
             graph=facts.graph(graph, "fp32", parts.graft.to_dict()),
             resources=recipe.resources.to_manifest(),
             endpoint=recipe.endpoint.to_manifest() if recipe.model.target == "gpu" else None,
-            batch=recipe.batch.to_manifest() if recipe.batch else None,
-            layers=(*parts.layers, *(["batch"] if recipe.batch else [])),
+            batch=recipe.batch.to_manifest() if recipe.batch.enabled else None,
+            layers=(*parts.layers, *(["batch"] if recipe.batch.enabled else [])),
             files={},
             tools=CONVERTERS[source.original.kind].versions(),
         )

@@ -13,6 +13,7 @@ from modelet.recipe_template import render
 from modelet.repository import ModelFolder, Repository
 
 _ONNX = ".onnx"
+_WEIGHTS = frozenset({_ONNX, ".pt", ".pt2", ".pth", ".safetensors"})
 
 
 @dataclass(slots=True)
@@ -38,7 +39,13 @@ class Added:
                 path.unlink(missing_ok=True)
 
 
-def add(repository: Repository, name: str, source: str, target: Literal["cpu", "gpu"]) -> Added:
+def add(
+    repository: Repository,
+    name: str,
+    source: str,
+    target: Literal["cpu", "gpu"],
+    module: str | None = None,
+) -> Added:
     """Make a model's folder.
 
     Args:
@@ -46,6 +53,7 @@ def add(repository: Repository, name: str, source: str, target: Literal["cpu", "
         name: The model's name.
         source: As for `model.source`; a file may also lie outside of the model's folder.
         target: Who runs the graph.
+        module: As for `model.module`; its file may lie elsewhere, too.
 
     Raises:
         RecipeRefused: The name is wrong, or there is such a model already.
@@ -62,8 +70,11 @@ def add(repository: Repository, name: str, source: str, target: Literal["cpu", "
         for new in (repository.root, folder):
             _make(new, added)
         uri = source if source.startswith(PACKAGE_PREFIX) else _own(Path(source), folder, added)
+        keys: dict[str, object] = {"name": name, "source": uri, "target": target}
+        if module is not None:
+            keys["module"] = _own(Path(module), folder, added)
         recipe = folder / FILE_NAME
-        recipe.write_text(render({"name": name, "source": uri, "target": target}))
+        recipe.write_text(render(keys))
         added.written.append(recipe)
     except BaseException:
         added.undo()
@@ -88,8 +99,10 @@ def _own(source: Path, folder: Path, added: Added) -> str:
         shutil.copyfile(beside, target)
         added.written.append(target)
     note = f"copied {file} into {folder}"
-    if path.suffix == _ONNX:
-        note += "; git ignores *.onnx, so keep the file elsewhere too, or add it with `git add --force`"
+    if path.suffix in _WEIGHTS:
+        note += (
+            f"; git ignores *{path.suffix}, so keep the file elsewhere too, or add it with `git add --force`"
+        )
     added.notes.append(note)
     return f"{path.name}{separator}{function}"
 

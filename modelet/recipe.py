@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -53,8 +53,19 @@ class Model(_Section):
     description: str = Field(default="", description="One sentence for people.")
     source: str = Field(
         description="An ONNX file of this folder (model.onnx), of an installed package"
-        " (pkg:<package>/<path>), or a function of this folder that returns a fitted estimator"
-        " (train.py:build)."
+        " (pkg:<package>/<path>), or a function of this folder that returns a model of any framework"
+        " (train.py:build). PyTorch: also an exported program (.pt2), or weights (.safetensors, .pt, .pth)"
+        " with module."
+    )
+    module: str | None = Field(
+        default=None,
+        examples=["model.py:make"],
+        description="A function of this folder that returns the module whose weights the source holds.",
+    )
+    unused_weights: list[str] = Field(
+        default_factory=list,
+        examples=[["pooler.*"]],
+        description="Weights of the source that the module does not have; * stands for anything.",
     )
     target: Literal["cpu", "gpu"] = Field(
         default="cpu", description="Who runs the graph: the function itself (cpu) or a GPU endpoint (gpu)."
@@ -87,6 +98,41 @@ class Steps(_Section):
     """Steps in the order in which they run."""
 
     steps: list[Step] = Field(default_factory=list, description="Each has a name and its parameters.")
+
+
+class ExportInput(_Section):
+    """One argument of a module's `forward`."""
+
+    name: str
+    datatype: Datatype
+    shape: list[int | str]
+
+
+class Export(_Section):
+    """What a framework's model does not say itself: PyTorch modules need inputs, or return an example."""
+
+    inputs: list[ExportInput] = Field(
+        default_factory=list,
+        examples=[[{"name": "token_ids", "datatype": "INT64", "shape": ["batch", "sequence"]}]],
+        description="The arguments of forward, in order, with the names they get in the graph. Names in a"
+        " shape are variable axes; the first should be the batch.",
+    )
+    outputs: list[str] = Field(
+        default_factory=list,
+        examples=[["embedding"]],
+        description="Names of the outputs, in order. Without it the model's own.",
+    )
+    axes: dict[str, Annotated[int, Field(ge=2)]] = Field(
+        default_factory=dict,
+        examples=[{"height": 224}],
+        description="How long a variable axis is in the example that is traced.",
+    )
+    opset: int | None = Field(
+        default=None,
+        ge=13,
+        examples=[20],
+        description="ONNX's operator set. Without it the exporter's choice.",
+    )
 
 
 class Golden(_Section):
@@ -233,93 +279,6 @@ class Resources(_Section):
         return manifest.Resources(**self.model_dump())
 
 
-class Batch(_Section):
-    """How files of a bucket are inferred, by a function of its own."""
-
-    enabled: bool = Field(default=False, description="Whether the model has a batch function.")
-    rows: int | None = Field(
-        default=None,
-        ge=1,
-        examples=[64],
-        description="Rows per run of the graph; without it a run measures while it begins.",
-    )
-    failure_share: float = Field(
-        default=_BATCH.failure_share, ge=0, le=1, description="Share of failed rows above which a run stops."
-    )
-    split_mib: int = Field(
-        default=_BATCH.split_mib, ge=5, description="Inputs above this are split over many functions."
-    )
-    split_s: int = Field(
-        default=_BATCH.split_s, ge=10, description="So are inputs that would take longer than this in one."
-    )
-    max_concurrency: int = Field(
-        default=_BATCH.max_concurrency, ge=2, le=1000, description="Functions that work at once."
-    )
-    memory_mib: int | None = Field(
-        default=None,
-        ge=512,
-        le=10240,
-        examples=[3538],
-        description="The batch function's memory; without it that of [resources].",
-    )
-    timeout_s: int = Field(
-        default=_BATCH.timeout_s,
-        ge=60,
-        le=900,
-        description="The longest one invocation may take; a run goes on in the next.",
-    )
-
-    def to_manifest(self) -> manifest.Batch:
-        """The settings as the manifest holds them."""
-        return manifest.Batch(**self.model_dump(exclude={"enabled"}))
-
-
-class Recipe(_Section):
-    """A whole `model.toml`."""
-
-    model: Model
-    input: Steps = Field(default_factory=Steps)
-    output: Steps = Field(default_factory=Steps)
-    golden: Golden = Field(default_factory=Golden)
-    optimize: Optimize = Field(default_factory=Optimize)
-    resources: Resources = Field(default_factory=Resources)
-
-    @model_validator(mode="after")
-    def _check_samples(self) -> Self:
-        wanted = self.optimize
-        if self.golden.samples is None and (wanted.precision not in {"auto", "fp32"} or wanted.prune):
-            raise ValueError(
-                "optimize: what that loses can only be measured on real inputs: name them with samples in"
-                " [golden]"
-            )
-        if wanted.accuracy and wanted.accuracy.metric == "accuracy_drop" and not self.golden.targets:
-            raise ValueError("optimize.accuracy: accuracy_drop needs the right answers: targets in [golden]")
-        return self
-
-    @classmethod
-    def load(cls, folder: Path) -> "Recipe":
-        """Read a model folder's `model.toml`.
-
-        Raises:
-            RecipeRefused: It is missing, not TOML, or has an unknown key or a wrong value.
-        """
-        path = folder / FILE_NAME
-        try:
-            document = tomllib.loads(path.read_text())
-        except FileNotFoundError as error:
-            raise RecipeRefused(f"{path} is missing", "make it with `modelet add`") from error
-        except (OSError, ValueError) as error:
-            raise RecipeRefused(f"{path}: {error}") from error
-        recipe = cls.from_dict(document, where=str(path))
-        if recipe.model.name != folder.resolve().name:
-            raise RecipeRefused(
-                f"{path}: model.name: expected '{folder.resolve().name}', the folder's name,"
-                f" got '{recipe.model.name}'"
-            )
-        return recipe
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any], where: str = FILE_NAME) -> "Recipe":
 class Endpoint(_Section):
     """What runs the graph of a model whose target is gpu: SageMaker with Triton."""
 
@@ -385,6 +344,96 @@ class Endpoint(_Section):
         return manifest.Endpoint(**{**values, "preferred_batch_sizes": tuple(self.preferred_batch_sizes)})
 
 
+class Batch(_Section):
+    """How files of a bucket are inferred, by a function of its own."""
+
+    enabled: bool = Field(default=False, description="Whether the model has a batch function.")
+    rows: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[64],
+        description="Rows per run of the graph; without it a run measures while it begins.",
+    )
+    failure_share: float = Field(
+        default=_BATCH.failure_share, ge=0, le=1, description="Share of failed rows above which a run stops."
+    )
+    split_mib: int = Field(
+        default=_BATCH.split_mib, ge=5, description="Inputs above this are split over many functions."
+    )
+    split_s: int = Field(
+        default=_BATCH.split_s, ge=10, description="So are inputs that would take longer than this in one."
+    )
+    max_concurrency: int = Field(
+        default=_BATCH.max_concurrency, ge=2, le=1000, description="Functions that work at once."
+    )
+    memory_mib: int | None = Field(
+        default=None,
+        ge=512,
+        le=10240,
+        examples=[3538],
+        description="The batch function's memory; without it that of [resources].",
+    )
+    timeout_s: int = Field(
+        default=_BATCH.timeout_s,
+        ge=60,
+        le=900,
+        description="The longest one invocation may take; a run goes on in the next.",
+    )
+
+    def to_manifest(self) -> manifest.Batch:
+        """The settings as the manifest holds them."""
+        return manifest.Batch(**self.model_dump(exclude={"enabled"}))
+
+
+class Recipe(_Section):
+    """A whole `model.toml`."""
+
+    model: Model
+    input: Steps = Field(default_factory=Steps)
+    output: Steps = Field(default_factory=Steps)
+    export: Export = Field(default_factory=Export)
+    golden: Golden = Field(default_factory=Golden)
+    optimize: Optimize = Field(default_factory=Optimize)
+    resources: Resources = Field(default_factory=Resources)
+    endpoint: Endpoint = Field(default_factory=Endpoint)
+    batch: Batch = Field(default_factory=Batch)
+
+    @model_validator(mode="after")
+    def _check_samples(self) -> Self:
+        wanted = self.optimize
+        if self.golden.samples is None and (wanted.precision not in {"auto", "fp32"} or wanted.prune):
+            raise ValueError(
+                "optimize: what that loses can only be measured on real inputs: name them with samples in"
+                " [golden]"
+            )
+        if wanted.accuracy and wanted.accuracy.metric == "accuracy_drop" and not self.golden.targets:
+            raise ValueError("optimize.accuracy: accuracy_drop needs the right answers: targets in [golden]")
+        return self
+
+    @classmethod
+    def load(cls, folder: Path) -> "Recipe":
+        """Read a model folder's `model.toml`.
+
+        Raises:
+            RecipeRefused: It is missing, not TOML, or has an unknown key or a wrong value.
+        """
+        path = folder / FILE_NAME
+        try:
+            document = tomllib.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise RecipeRefused(f"{path} is missing", "make it with `modelet add`") from error
+        except (OSError, ValueError) as error:
+            raise RecipeRefused(f"{path}: {error}") from error
+        recipe = cls.from_dict(document, where=str(path))
+        if recipe.model.name != folder.resolve().name:
+            raise RecipeRefused(
+                f"{path}: model.name: expected '{folder.resolve().name}', the folder's name,"
+                f" got '{recipe.model.name}'"
+            )
+        return recipe
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], where: str = FILE_NAME) -> "Recipe":
         """Check a parsed `model.toml`; `where` stands before the text of errors.
 
         Raises:
@@ -395,8 +444,6 @@ class Endpoint(_Section):
         except ValidationError as error:
             raise RecipeRefused(f"{where}: {_first(error)}") from error
         check_name(recipe.model.name, f"{where}: model.name")
-    endpoint: Endpoint = Field(default_factory=Endpoint)
-    batch: Batch = Field(default_factory=Batch)
         return recipe
 
     def canonical(self) -> bytes:

@@ -18,7 +18,6 @@ from typing import Any, Self
 
 import numpy as np
 import onnx
-import pybase64
 
 from modelet.build.framing import receive, send
 from modelet.errors import OwnerCodeFailed
@@ -70,14 +69,51 @@ class OwnerProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def build(self, function: str) -> "BuiltModel":
+    def build(self, function: str, export: Mapping[str, Any] | None = None) -> "BuiltModel":
         """Call `train.py:build` and keep what it returns.
+
+        Args:
+            function: The function.
+            export: The keys of `[export]` that the recipe sets.
 
         Raises:
             OwnerCodeFailed: The function is not there, raised, or returned no model.
             MissingExtra: The framework it needs is not installed.
         """
-        answer = self._ask({"do": "build", "function": function})
+        answer = self._ask({"do": "build", "function": function, "export": dict(export or {})})
+        return BuiltModel(self, answer["kind"])
+
+    def read(
+        self,
+        kind: str,
+        path: Path,
+        module: str | None = None,
+        unused: Sequence[str] = (),
+        export: Mapping[str, Any] | None = None,
+    ) -> "BuiltModel":
+        """Read a file of a framework and keep the model.
+
+        Args:
+            kind: The converter that reads it.
+            path: The file.
+            module: `model.py:make`, which makes the module whose weights the file holds.
+            unused: Patterns of weights that the module does not have.
+            export: The keys of `[export]` that the recipe sets.
+
+        Raises:
+            OwnerCodeFailed: The file is broken or unsafe, does not fit, or the function failed.
+            MissingExtra: The framework it needs is not installed.
+        """
+        answer = self._ask(
+            {
+                "do": "read",
+                "kind": kind,
+                "path": str(path.absolute()),
+                "function": module,
+                "unused": list(unused),
+                "export": dict(export or {}),
+            }
+        )
         return BuiltModel(self, answer["kind"])
 
     def samples(self, function: str) -> list[Row]:
@@ -95,9 +131,11 @@ class OwnerProcess:
         ]
 
     def export(self) -> onnx.ModelProto:
-        """Convert the kept model."""
-        graph = pybase64.b64decode(self._ask({"do": "export"})["graph"])
-        return onnx.load_model_from_string(graph)
+        """Convert the kept model; a graph may be large, so it comes as a file."""
+        with tempfile.TemporaryDirectory(prefix="modelet-") as scratch:
+            path = Path(scratch) / "model.onnx"
+            self._ask({"do": "export", "path": str(path)})
+            return onnx.load_model_from_string(path.read_bytes())
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Let the kept model answer."""
@@ -124,7 +162,7 @@ class OwnerProcess:
             answer: dict[str, Any] = json.loads(receive(self._socket))
         except (EOFError, OSError) as error:
             code = self._process.wait()
-            where = question.get("function", self._folder.name)
+            where = question.get("function") or self._folder.name
             reason = f"{where} ended its process with code {code}"
             raise OwnerCodeFailed(reason, output=self._last_lines()) from error
         if "module" in answer and (extra := missing(answer["module"])):
@@ -167,4 +205,5 @@ def reproducible_environment() -> dict[str, str]:
         fixed["NPY_DISABLE_CPU_FEATURES"] = " ".join(special)
     if platform.machine() == "x86_64" and "X86_V3" in found:
         fixed["OPENBLAS_CORETYPE"] = "Haswell"
+        fixed |= {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
     return threads | fixed

@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pybase64
 
 from modelet.build.arrays import to_tensor
-from modelet.build.converters import converter_for
+from modelet.build.blame import place
+from modelet.build.converters import CONVERTERS, converter_for
 from modelet.build.framing import receive, send
 from modelet.build.original import Original
 from modelet.errors import OwnerCodeFailed, Refused
@@ -45,13 +45,20 @@ class Worker:
         match question["do"]:
             case "build":
                 model = self._function(question["function"])()
-                self._original = converter_for(model, question["function"]).open(model)
+                self._original = converter_for(model, question["function"]).open(model, question["export"])
+                return {"kind": self._original.kind}
+            case "read":
+                converter = CONVERTERS[question["kind"]]
+                module = self._function(question["function"])() if question["function"] else None
+                model = converter.read(Path(question["path"]), module, question["unused"])
+                self._original = converter.open(model, question["export"])
                 return {"kind": self._original.kind}
             case "samples":
                 return {"rows": _rows(question["function"], self._function(question["function"])())}
             case "export":
                 graph = self._kept().export().SerializeToString(deterministic=True)
-                return {"graph": pybase64.b64encode(graph).decode("ascii")}
+                Path(question["path"]).write_bytes(graph)
+                return {}
             case _:
                 inputs = [from_json(tensor) for tensor in question["inputs"]]
                 return {"outputs": [to_json(tensor) for tensor in self._kept().run(inputs)]}
@@ -108,16 +115,8 @@ def _row(function: str, sample: Any) -> dict[str, Any]:
 
 def _failure(question: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     traceback.print_exc()
-    where = question.get("function", "the model")
-    reason = f"{where} raised {type(error).__name__}: {error}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
-    if own:
-        reason += f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
-    return {"error": reason, "remedy": ""}
-
-
-def _is_own(file: str) -> bool:
-    return Path(file).is_relative_to(Path.cwd())
+    where = question.get("function") or "the model"
+    return {"error": f"{where} raised {type(error).__name__}: {error}{place(error)}", "remedy": ""}
 
 
 def main() -> None:

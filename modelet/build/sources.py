@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from modelet.build.converters import CONVERTERS, reader_of
 from modelet.errors import SourceRefused
 from modelet.extras import missing
 
 PACKAGE_PREFIX = "pkg:"
 _FUNCTION = re.compile(r"(?P<file>[\w./-]+\.py):(?P<name>[A-Za-z_]\w*)")
-_ONNX = ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,16 @@ def source(uri: str, folder: Path) -> File | Function:
     """Find what `model.source` names.
 
     Raises:
-        SourceRefused: It is neither an ONNX file that is there nor a function of a file that is.
+        SourceRefused: It is neither a model's file that is there nor a function of a file that is.
     """
     if found := function(uri, folder):
         return found
-    if not uri.endswith(_ONNX):
+    if not reader_of(uri):
+        suffixes = [suffix for converter in CONVERTERS.values() for suffix in converter.suffixes]
         raise SourceRefused(
             f"model.source: '{uri}' is no source that modelet reads",
-            "name an .onnx file, pkg:<package>/<path>.onnx, or a function such as train.py:build",
+            f"name a file ({', '.join(suffixes)}) of the folder or as pkg:<package>/<path>, or a function"
+            " such as train.py:build",
         )
     return file(uri, folder, "model.source")
 

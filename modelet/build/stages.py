@@ -58,7 +58,7 @@ class Stages:
         """
         parts = contents.read(self._recipe, self._todo.model.path)
         self._report("convert")
-        with origin.opened(self._recipe.model.source, self._todo.model.path) as source:
+        with origin.opened(self._recipe, self._todo.model.path) as source:
             graph = self._graph(source)
             source = replace(source, original=parts.graft.apply(graph, source.original))
             reason = self._todo.reason

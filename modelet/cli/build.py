@@ -23,11 +23,15 @@ def add(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="An .onnx file, pkg:<package>/<path>.onnx, or FILE.py:FUNCTION that returns an estimator.",
+            help="A model's file, pkg:<package>/<path>, or FILE.py:FUNCTION that returns a model.",
         ),
     ],
     models: Models = MODELS,
     target: Annotated[Literal["cpu", "gpu"], typer.Option(help="Who runs the graph.")] = "cpu",
+    module: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:FUNCTION", help="What makes the module, if SOURCE holds weights only."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a model: write its model.toml, every key explained, and build version 1.
@@ -37,7 +41,7 @@ def add(
     from modelet.add import add as add_model
     from modelet.repository import Repository
 
-    added = add_model(Repository(models), name, source, target)
+    added = add_model(Repository(models), name, source, target, module)
     for note in added.notes:
         messages.print(note, markup=False)
     try:

@@ -1,14 +1,17 @@
 """The table of converters: which framework a model comes from, and what turns it into ONNX.
 
-A new framework is a row here and a module with a class of `modelet.build.original.Original`.
+A new framework is a row here and a module with a class of `modelet.build.original.Original`; one whose
+models come as files names what reads them, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
 
 from modelet.build.original import Original
-from modelet.errors import OwnerCodeFailed
+from modelet.errors import OwnerCodeFailed, RecipeRefused
 from modelet.extras import missing
 
 # What every artifact's bytes depend on.
@@ -25,6 +28,11 @@ class Converter:
         package: The import package its models' classes come from.
         implementation: `module:class` of the `Original`, imported only when a model needs it.
         tools: Distributions whose versions decide the artifact's bytes, besides the common ones.
+        options: The keys of `[export]` that the implementation takes, as arguments of these names.
+        suffixes: How the names of its files end.
+        reader: `module:function` that makes a model of a file: `(path, module, unused) -> model`, where
+            `module` is what `model.module` returned or None, and `unused` is `model.unused_weights`.
+            ONNX has none: its files are read in the build's own process.
     """
 
     kind: str
@@ -32,19 +40,36 @@ class Converter:
     package: str
     implementation: str
     tools: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    reader: str = ""
 
-    def open(self, model: object) -> Original:
+    def open(self, model: object, export: Mapping[str, Any] | None = None) -> Original:
         """Wrap a model of this framework.
+
+        Args:
+            model: The model.
+            export: The keys of `[export]` that the recipe sets.
 
         Raises:
             MissingExtra: The converter's own package is not installed.
+            RecipeRefused: A key says what a model of this framework says itself.
         """
-        module, _, name = self.implementation.partition(":")
-        try:
-            original: Original = getattr(import_module(module), name)(model)
-        except ModuleNotFoundError as error:
-            raise missing(str(error.name)) or error from error
+        for key in export or ():
+            if key not in self.options:
+                raise RecipeRefused(f"export.{key}: a model of {self.title} has no such choice", "remove it")
+        original: Original = self._part(self.implementation)(model, **(export or {}))
         return original
+
+    def read(self, path: Path, module: object, unused: Sequence[str]) -> object:
+        """Make a model of a file.
+
+        Raises:
+            MissingExtra: The framework is not installed.
+            SourceRefused: The file is broken, unsafe, or does not fit the module.
+        """
+        model: object = self._part(self.reader)(path, module, unused)
+        return model
 
     def versions(self) -> dict[str, str]:
         """The installed versions of the tools that decide the artifact's bytes; others are left out."""
@@ -60,11 +85,25 @@ class Converter:
         if error := missing(self.package):
             raise error
 
+    def _part(self, name: str) -> Callable[..., Any]:
+        module, _, attribute = name.partition(":")
+        try:
+            part: Callable[..., Any] = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise missing(str(error.name)) or error from error
+        return part
+
 
 CONVERTERS: Mapping[str, Converter] = {
     converter.kind: converter
     for converter in (
-        Converter("onnx", "ONNX", "onnx", "modelet.build.converters.onnx_graph:OnnxGraph"),
+        Converter(
+            "onnx",
+            "ONNX",
+            "onnx",
+            "modelet.build.converters.onnx_graph:OnnxGraph",
+            suffixes=(".onnx",),
+        ),
         Converter(
             "sklearn",
             "scikit-learn",
@@ -78,6 +117,9 @@ CONVERTERS: Mapping[str, Converter] = {
             "torch",
             "modelet.build.converters.pytorch:Network",
             ("numpy", "onnx-ir", "onnxscript", "torch"),
+            options=("inputs", "outputs", "axes", "opset"),
+            suffixes=(".pt2", ".pt", ".pth", ".safetensors"),
+            reader="modelet.build.converters.pytorch_files:read",
         ),
     )
 }
@@ -86,15 +128,26 @@ CONVERTERS: Mapping[str, Converter] = {
 def converter_for(model: object, where: str) -> Converter:
     """The converter that takes an object; a class derived from a framework's counts as its own.
 
+    A pair of a model and something else belongs to the model.
+
     Raises:
         OwnerCodeFailed: None does.
     """
-    packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    head = model[0] if isinstance(model, tuple) and model else model
+    packages = {base.__module__.partition(".")[0] for base in type(head).__mro__}
     for converter in CONVERTERS.values():
         if converter.package in packages:
             return converter
     kinds = " or ".join(converter.title for converter in CONVERTERS.values())
-    raise OwnerCodeFailed(f"{where} returned a {type(model).__name__}", f"return a model of {kinds}")
+    raise OwnerCodeFailed(f"{where} returned a {type(head).__name__}", f"return a model of {kinds}")
+
+
+def reader_of(name: str) -> Converter | None:
+    """The converter that reads a file of this name; None if none does."""
+    for converter in CONVERTERS.values():
+        if name.endswith(converter.suffixes):
+            return converter
+    return None
 
 
 def _installed(distribution: str) -> str:

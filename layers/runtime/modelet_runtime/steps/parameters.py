@@ -1,6 +1,6 @@
 """The parameters of a step, as written in `model.toml`, checked against the fields of its class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -17,7 +17,7 @@ def build(kind: type[Any], step: manifest.Step, where: str) -> Any:
 
     Args:
         kind: A dataclass whose fields are the parameters; annotations of `bool`, `int`, `float`,
-            `str`, `Literal`, `tuple` and unions of these say what a value may be.
+            `str`, `Literal`, `tuple`, `Mapping` and unions of these say what a value may be.
         step: The step's name and parameters.
         where: What stands before the text of errors.
 
@@ -53,6 +53,8 @@ def describe(annotation: Any) -> str:
         if arguments[-1] is ...:
             return f"a list of {describe(arguments[0])}"
         return f"a list [{', '.join(describe(item) for item in arguments)}]"
+    if origin is Mapping:
+        return f"a table of {describe(arguments[1])}"
     return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[annotation]
 
 
@@ -64,6 +66,8 @@ def _fits(value: Any, annotation: Any) -> bool:
         return any(_fits(value, option) for option in arguments)
     if origin is tuple:
         return isinstance(value, (list, tuple)) and _items_fit(value, arguments)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(item, arguments[1]) for item in value.values())
     if annotation is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is annotation
@@ -77,6 +81,8 @@ def _items_fit(values: Sequence[Any], arguments: tuple[Any, ...]) -> bool:
 
 def _freeze(value: Any) -> Any:
     """JSON and TOML have lists where a frozen step has tuples."""
+    if isinstance(value, Mapping):
+        return {name: _freeze(item) for name, item in value.items()}
     return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 

@@ -12,6 +12,7 @@ from modelet_runtime.steps.parameters import build
 INPUT: Mapping[str, str] = {
     "hook": "modelet_runtime.steps.hook:HookInput",
     "image": "modelet_runtime.steps.image:Image",
+    "table": "modelet_runtime.steps.table:Table",
     "text": "modelet_runtime.steps.text:Text",
     "words": "modelet_runtime.steps.words:Words",
 }

@@ -13,11 +13,14 @@ from typing import Literal
 from modelet import paths
 from modelet.errors import Refused
 from modelet.extras import requirements
+from modelet.packaging.builder import TOOLS
+from modelet.packaging.builder import works as builder_works
 from modelet_runtime.errors import ArtifactError
 from modelet_runtime.ort.library import find_library
 
 State = Literal["ok", "missing", "optional"]
 Which = Callable[[str], str | None]
+Works = Callable[[str], bool]
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 11), (3, 14)
 _EXTRAS: Mapping[str, str] = {
@@ -30,7 +33,7 @@ _EXTRAS: Mapping[str, str] = {
     "infra": "deploying with the CDK",
     "dev": "tests and checks",
 }
-_BUILDERS = ("docker", "podman", "buildah", "finch")
+_INSTALL_BUILDER = "install docker, podman, buildah or finch"
 _TRITON = ("nvidia-pytriton", "the GPU endpoint on this machine")
 
 
@@ -54,7 +57,10 @@ class Finding:
 
 
 def examine(
-    environ: Mapping[str, str] = os.environ, which: Which = shutil.which, home: Path | None = None
+    environ: Mapping[str, str] = os.environ,
+    which: Which = shutil.which,
+    home: Path | None = None,
+    works: Works = builder_works,
 ) -> list[Finding]:
     """Look at everything.
 
@@ -62,6 +68,7 @@ def examine(
         environ: Where credentials may be.
         which: Finds a program on the path.
         home: The user's folder.
+        works: Whether a container builder can build here.
     """
     return [
         _python(),
@@ -69,7 +76,7 @@ def examine(
         *_packages(),
         _library(),
         *_extras(),
-        _builder(environ, which),
+        _builder(environ, which, works),
         _program("node", which, "deploying with the CDK", "install the extra infra, which brings it"),
         _credentials(environ, home or Path.home()),
         _distribution(*_TRITON),
@@ -118,12 +125,16 @@ def _extras() -> Iterator[Finding]:
         yield Finding(f"extra {extra}", "optional" if missing else "ok", found, purpose, remedy)
 
 
-def _builder(environ: Mapping[str, str], which: Which) -> Finding:
+def _builder(environ: Mapping[str, str], which: Which, works: Works) -> Finding:
+    """The container builder that `modelet image` takes: the first that answers."""
     named = environ.get("CDK_DOCKER")
-    found = [tool for tool in ((named,) if named else _BUILDERS) if which(tool)]
-    remedy = "" if found else "install docker, podman, buildah or finch"
-    state: State = "ok" if found else "optional"
-    return Finding("container builder", state, ", ".join(found), "modelet image", remedy)
+    paths = {tool: path for tool in ((named,) if named else TOOLS) if (path := which(tool))}
+    working = next((tool for tool, path in paths.items() if works(path)), "")
+    remedy = ""
+    if not working:
+        silent = ", ".join(paths)
+        remedy = f"start {silent}, which is there and does not answer" if silent else _INSTALL_BUILDER
+    return Finding("container builder", "ok" if working else "optional", working, "modelet image", remedy)
 
 
 def _program(name: str, which: Which, purpose: str, remedy: str) -> Finding:

@@ -32,7 +32,7 @@ def choose(environ: Mapping[str, str] = os.environ, which: Callable[[str], str |
     named = environ.get("CDK_DOCKER")
     for tool in (named,) if named else TOOLS:
         path = which(tool)
-        if path and _works(path):
+        if path and works(path):
             return path
     tried = f"CDK_DOCKER={named}" if named else "neither docker, podman, buildah nor finch"
     raise BuilderMissing(f"{tried} works on this machine", "install one of them, or start its daemon")
@@ -68,7 +68,7 @@ def command(context: Context, tag: str, tool: str, base_image: str | None = None
     return [tool, "build", *options, str(context.folder)]
 
 
-def _works(tool: str) -> bool:
+def works(tool: str) -> bool:
     """Whether the tool can build here: `info` asks docker's daemon and finch's virtual machine."""
     try:
         done = subprocess.run([tool, "info"], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False)

@@ -35,6 +35,8 @@ _TOOLCHAIN_ONLY = frozenset({ORT_FILE, ONNX_FILE, "golden.json", "passport.json"
 # Uncompressed, all layers together.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
 LAMBDA_LIMIT_BYTES = 10 * 1000**3
+# What is kept free for the base, whose size only its registry knows.
+BASE_BYTES = 10**9
 _DOCKERFILE = Path("functions/predict/Dockerfile")
 
 
@@ -82,8 +84,9 @@ def stage(workshop: Workshop, version: Version, architecture: Architecture | Non
     manifest = version.manifest
     machine = architecture or Architecture(manifest.resources.architecture)
     _check_proof(version)
-    _check_size(version)
-    parts = {**_shared(workshop, version, machine), "model.tar": _model(workshop, version)}
+    shared = _shared(workshop, version, machine)
+    _check_size(version, sum(part.content_bytes for part in shared.values()))
+    parts = {**shared, "model.tar": _model(workshop, version)}
     folder = workshop.build / "images" / f"{manifest.name}-{version.number}-{machine}"
     context = Context(folder, version, machine, parts)
     _lay_out(context, (workshop.root / _DOCKERFILE).read_text())
@@ -100,13 +103,15 @@ def _check_proof(version: Version) -> None:
         )
 
 
-def _check_size(version: Version) -> None:
-    """Refuse a model that Lambda would, before its bytes are copied anywhere."""
-    size_bytes = sum(version.manifest.files[name].bytes for name in _shipped(version))
+def _check_size(version: Version, shared_bytes: int) -> None:
+    """Refuse an image that Lambda would, before the model's bytes are copied anywhere."""
+    own_bytes = sum(version.manifest.files[name].bytes for name in _shipped(version))
+    size_bytes = BASE_BYTES + shared_bytes + own_bytes
     if size_bytes > LAMBDA_LIMIT_BYTES:
         raise ImageTooLarge(
-            f"{_label(version)} is {size_bytes / 1e9:.1f} GB, and Lambda takes images of "
-            f"{LAMBDA_LIMIT_BYTES / 1e9:.0f} GB",
+            f"{_label(version)} is {own_bytes / 1e9:.2f} GB, with {shared_bytes / 1e9:.2f} GB of layers and"
+            f" {BASE_BYTES / 1e9:.2f} GB for the base {size_bytes / 1e9:.2f} GB, and Lambda takes images of"
+            f" {LAMBDA_LIMIT_BYTES / 1e9:.0f} GB",
             'quantise it, or serve it with target = "gpu"',
         )
 

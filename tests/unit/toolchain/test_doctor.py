@@ -17,11 +17,22 @@ def test_what_is_there_has_no_remedy_and_what_is_not_has_one():
         assert one.needed_for
 
 
-def test_the_first_builders_are_looked_for(tmp_path):
-    assert finding("container builder", which={"podman": "/usr/bin/podman"}.get).found == "podman"
-    assert finding("container builder", which=lambda name: None).state == "optional"
-    named = {"CDK_DOCKER": "finch"}
-    assert finding("container builder", environ=named, which={"docker": "/d"}.get).state == "optional"
+def test_the_builder_is_the_first_that_answers():
+    def builder(answering, environ=None, installed=("docker", "podman")):
+        return finding(
+            "container builder",
+            environ=environ or {},
+            which={tool: f"/usr/bin/{tool}" for tool in installed}.get,
+            works=lambda path: path.rpartition("/")[2] in answering,
+        )
+
+    assert builder({"docker", "podman"}).found == "docker"
+    assert builder({"podman"}).found == "podman"
+    silent = builder(set())
+    assert (silent.state, silent.found) == ("optional", "")
+    assert silent.remedy == "start docker, podman, which is there and does not answer"
+    assert builder(set(), installed=()).remedy.startswith("install docker, podman")
+    assert builder({"docker"}, environ={"CDK_DOCKER": "finch"}).state == "optional"
 
 
 def test_credentials_are_looked_for_and_not_read(tmp_path):

@@ -11,7 +11,7 @@ from support.manifests import manifest
 from support.projects import DOCKERFILE
 
 from modelet.packaging import context
-from modelet.packaging.context import LAMBDA_LIMIT_BYTES
+from modelet.packaging.context import BASE_BYTES, LAMBDA_LIMIT_BYTES
 from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncomplete, VersionUnproven
 from modelet.packaging.layer import Workshop
 from modelet.packaging.platforms import Architecture
@@ -181,18 +181,30 @@ def test_refuses_a_file_that_is_not_the_one_that_was_proven(workshop: Workshop, 
         context.stage(workshop, version)
 
 
-def test_refuses_a_model_that_lambda_would_refuse_before_copying_it(
+def of_size(project: Path, name: str, size_bytes: int) -> Version:
+    """A version whose manifest speaks of a model that large."""
+    version = write_version(project, name, files={})
+    document = json.loads((version.folder / "manifest.json").read_text())
+    document["files"] = {"model.ort": {"sha256": "0" * 64, "bytes": size_bytes}}
+    (version.folder / "manifest.json").write_text(json.dumps(document))
+    return version
+
+
+def test_refuses_an_image_that_lambda_would_refuse_before_copying_the_model(
     workshop: Workshop, project: Path
 ) -> None:
-    version = write_version(project, "file_type", files={})
-    huge = FileDigest("0" * 64, LAMBDA_LIMIT_BYTES + 1)
-    document = json.loads((version.folder / "manifest.json").read_text())
-    document["files"] = {"model.ort": {"sha256": huge.sha256, "bytes": huge.bytes}}
-    (version.folder / "manifest.json").write_text(json.dumps(document))
+    """Base, shared layers and model count together."""
+    shared = context.stage(workshop, write_version(project, "file_type"))
+    shared_bytes = shared.content_bytes - shared.parts["model.tar"].content_bytes
+    most = LAMBDA_LIMIT_BYTES - BASE_BYTES - shared_bytes
 
-    with pytest.raises(ImageTooLarge, match=r"10\.0 GB"):
-        context.stage(workshop, version)
-    assert not (project / "layers/.build/models").exists()
+    with pytest.raises(
+        ImageTooLarge, match=r"9\.00 GB, with 0\.00 GB of layers and 1\.00 GB for the base 10\."
+    ):
+        context.stage(workshop, of_size(project, "too_large", most + 1))
+    with pytest.raises(VersionIncomplete):
+        context.stage(workshop, of_size(project, "just_fits", most))
+    assert [path.name for path in (project / "layers/.build/models").glob("*.tar")] == ["file_type-3.tar"]
 
 
 def test_refuses_an_option_layer_that_is_not_there(workshop: Workshop, project: Path) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 from modelet.errors import Refused
 from modelet.local.service import serve
 try:
-    serve(Path(sys.argv[1]), int(sys.argv[2]), snap_start="--snapstart" in sys.argv)
+    snap_start, access_log = "--snapstart" in sys.argv, "--access-log" in sys.argv
+    serve(Path(sys.argv[1]), int(sys.argv[2]), snap_start=snap_start, access_log=access_log)
 except Refused as refused:
     sys.exit(str(refused))
 """

@@ -1,9 +1,9 @@
 """The only Logger and Metrics of the runtime: one line of metrics per request, never a payload.
 
 Each request writes one blob of CloudWatch's embedded metric format, with the model and its version
-as dimensions; an error is counted once more under its code. Of Powertools' Metrics only the
-serialiser runs per request: its checks of names and units, which cannot fail here, cost seven
-times as much.
+as dimensions; what was called by an alias is counted once more under that, and an error under its
+code. Of Powertools' Metrics only the serialiser runs per request: its checks of names and units,
+which cannot fail here, cost seven times as much.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -35,6 +35,8 @@ _BY_CODE = {
     "Dimensions": [["model", "version", "code"]],
     "Metrics": [{"Name": "errors", "Unit": "Count"}],
 }
+# What tells a canary from live, whichever versions they are at; more would cost more than it says.
+_BY_ALIAS = {"requests": "Count", "faults": "Count", "infer_ms": "Milliseconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,9 @@ class Telemetry:
             metrics["served_by_twin"] = _metric("Count", 1)
             properties["served_by"] = server
         blob = self._blob(metrics, properties)
+        if request.alias is not None:
+            blob["alias"] = request.alias
+            blob["_aws"]["CloudWatchMetrics"].append(_by_alias(metrics))
         if error is not None:
             blob["code"] = code_of(error)
             blob["_aws"]["CloudWatchMetrics"].append(_BY_CODE)
@@ -145,6 +150,15 @@ class Telemetry:
 
 def _write(blob: Mapping[str, object]) -> None:
     sys.stdout.write(orjson.dumps(blob).decode() + "\n")
+
+
+def _by_alias(metrics: Mapping[str, object]) -> dict[str, object]:
+    """Count a request once more under the alias it was called by."""
+    return {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["model", "alias"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in _BY_ALIAS.items() if name in metrics],
+    }
 
 
 def _metric(unit: str, value: float) -> dict[str, object]:

@@ -502,6 +502,11 @@ class TestStatuses:
         for response in (client().infer(ROW, request_id="r1"), client().get("/nothing", request_id="r1")):
             assert response.headers["x-request-id"] == "r1"
 
+    def test_every_answer_says_which_version_it_is_from(self):
+        sender = client()
+        for response in (sender.infer(ROW), sender.get("/nothing"), sender.get("/v2")):
+            assert response.headers["x-model-version"] == str(sender.model.manifest.version)
+
     def test_a_long_message_is_cut(self):
         response = client().infer({"inputs": [{**X, "name": "n" * 100_000}]})
         assert response.status == 400

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -92,6 +93,27 @@ class TestMetrics:
         for _ in range(3):
             sender.infer(ROW)
         assert [blob["rows"] for blob in lines()] == [2, 2, 2]
+
+    def test_what_was_called_by_an_alias_is_counted_under_it_as_well(self, lines):
+        sender = Observed()
+        for alias in ("live", "canary", "canary", None):
+            sender.infer(ROW, alias=alias)
+        counted = Counter()
+        for blob in lines():
+            for (name, dimensions), (_, value) in metrics_of(blob).items():
+                counted[name, dimensions] += value if name != "infer_ms" else 1
+        model = sender.dimensions[0]
+        assert counted["requests", sender.dimensions] == 4
+        assert [counted["requests", (model, alias)] for alias in ("live", "canary")] == [1, 2]
+        assert [counted["infer_ms", (model, alias)] for alias in ("live", "canary")] == [1, 2]
+        assert {dimensions[-1] for name, dimensions in counted if name == "faults"} == {"3", "live", "canary"}
+
+    def test_a_request_without_inference_has_no_time_under_its_alias(self, lines):
+        sender = Observed()
+        sender.get("/v2", alias="canary")
+        [blob] = lines()
+        by_alias = {name for name, dimensions in metrics_of(blob) if dimensions[-1] == "canary"}
+        assert by_alias == {"requests", "faults"}
 
     def test_an_error_is_counted_under_its_code_as_well(self, lines):
         sender = Observed()

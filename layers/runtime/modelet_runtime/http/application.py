@@ -78,7 +78,7 @@ class Application:
         except Exception as error:
             failure = error
             response = failures.to_response(error, request.request_id)
-        response = replace(response, headers={**response.headers, **_about(request)})
+        response = replace(response, headers={**response.headers, **_about(request, self._manifest)})
         if request.method == "HEAD":
             response = replace(response, body=b"")
         if self._observe is not None:
@@ -101,9 +101,11 @@ class Application:
         return response
 
 
-def _about(request: Request) -> dict[str, str]:
-    """Headers that every answer to a request carries."""
-    headers = {"x-request-id": request.request_id} if request.request_id else {}
+def _about(request: Request, manifest: Manifest) -> dict[str, str]:
+    """Headers that every answer to a request carries: the version tells a canary's from live's."""
+    headers = {"x-model-version": str(manifest.version)}
+    if request.request_id:
+        headers["x-request-id"] = request.request_id
     server = served_by.get()
     return headers if server is None else headers | {"x-served-by": server}
 

@@ -47,9 +47,9 @@ def _section(name: str, section: type[BaseModel], values: Mapping[str, object]) 
     for key, field in section.model_fields.items():
         lines += _comment(field.description or "")
         if key in values:
-            lines.append(f"{key} = {_toml(values[key])}")
+            lines.append(f"{key} = {to_toml(values[key])}")
         else:
-            lines.append(f"# {key} = {_toml(_example(field))}")
+            lines.append(f"# {key} = {to_toml(_example(field))}")
     return "\n".join(lines)
 
 
@@ -61,10 +61,10 @@ def _comment(text: str) -> Iterator[str]:
     return (f"# {line}" for line in textwrap.wrap(text, _WIDTH))
 
 
-def _toml(value: object) -> str:
+def to_toml(value: object) -> str:
     """Strings, numbers, booleans and lists of these are written in TOML as in JSON."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {to_toml(entry)}" for key, entry in value.items()) + " }"
     if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(to_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)

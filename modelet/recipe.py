@@ -60,7 +60,8 @@ class Model(_Section):
     module: str | None = Field(
         default=None,
         examples=["model.py:make"],
-        description="A function of this folder that returns the module whose weights the source holds.",
+        description="A function of this folder that returns the module whose weights the source holds, or"
+        " whose state dict it returns.",
     )
     unused_weights: list[str] = Field(
         default_factory=list,

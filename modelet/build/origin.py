@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelet.build import check
 from modelet.build.converters import Converter, reader_of
@@ -50,38 +51,42 @@ def opened(recipe: Recipe, folder: Path) -> Iterator[Origin]:
         MissingExtra: The framework it needs is not installed.
     """
     named = source(recipe.model.source, folder)
-    export = recipe.export.model_dump(exclude_defaults=True)
     with ExitStack() as resources:
-        if isinstance(named, Function):
-            _refuse_module(recipe, f"{named} makes the whole model")
-            owner = resources.enter_context(OwnerProcess(folder))
-            yield Origin(owner.build(str(named), export), folder, owner, resources)
-            return
-        converter = reader_of(named.path.name)
-        assert converter is not None
-        if not converter.reader:
-            _refuse_module(recipe, "an ONNX file is a whole model")
+        if isinstance(named, File) and not _reader(named).reader:
+            _refuse_module(recipe)
             graph = check.load(named.path, allow_hard_links=named.is_packaged)
-            yield Origin(converter.open(graph, export), folder, None, resources)
-        else:
-            converter.require()
-            owner = resources.enter_context(OwnerProcess(folder))
-            yield Origin(_read(owner, converter, named, recipe, folder), folder, owner, resources)
+            yield Origin(_reader(named).open(graph, _export(recipe)), folder, None, resources)
+            return
+        if isinstance(named, File):
+            _reader(named).require()
+        owner = resources.enter_context(OwnerProcess(folder))
+        yield Origin(_built(owner, named, recipe, folder), folder, owner, resources)
 
 
-def _read(owner: OwnerProcess, converter: Converter, named: File, recipe: Recipe, folder: Path) -> Original:
-    model = recipe.model
-    maker = None
+def _built(owner: OwnerProcess, named: File | Function, recipe: Recipe, folder: Path) -> Original:
+    model, made_by = recipe.model, None
     if model.module is not None:
         maker = function(model.module, folder)
         if maker is None:
             raise SourceRefused(f"model.module: '{model.module}' is no function", "write FILE.py:FUNCTION")
-    export = recipe.export.model_dump(exclude_defaults=True)
-    made_by = str(maker) if maker else None
-    return owner.read(converter.kind, named.path, made_by, model.unused_weights, export)
+        made_by = str(maker)
+    if isinstance(named, Function):
+        return owner.build(str(named), made_by, model.unused_weights, _export(recipe))
+    return owner.read(_reader(named).kind, named.path, made_by, model.unused_weights, _export(recipe))
 
 
-def _refuse_module(recipe: Recipe, reason: str) -> None:
+def _reader(named: File) -> Converter:
+    converter = reader_of(named.path.name)
+    assert converter is not None, "sources.source has seen to it"
+    return converter
+
+
+def _export(recipe: Recipe) -> dict[str, Any]:
+    """The keys of `[export]` that are set."""
+    return recipe.export.model_dump(exclude_defaults=True)
+
+
+def _refuse_module(recipe: Recipe) -> None:
     for key in ("module", "unused_weights"):
         if getattr(recipe.model, key):
-            raise SourceRefused(f"model.{key}: {reason}", "remove the key: it belongs to a file of weights")
+            raise SourceRefused(f"model.{key}: an ONNX file is a whole model", "remove the key")

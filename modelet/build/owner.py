@@ -69,19 +69,26 @@ class OwnerProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def build(self, function: str, export: Mapping[str, Any] | None = None) -> "BuiltModel":
-        """Call `train.py:build` and keep what it returns.
+    def build(
+        self,
+        function: str,
+        module: str | None = None,
+        unused: Sequence[str] = (),
+        export: Mapping[str, Any] | None = None,
+    ) -> "BuiltModel":
+        """Call `train.py:build` and keep the model it returns, or the one whose weights it returns.
 
         Args:
             function: The function.
+            module: `model.py:make`, which makes the module whose weights the function returns.
+            unused: Patterns of weights that the module does not have.
             export: The keys of `[export]` that the recipe sets.
 
         Raises:
             OwnerCodeFailed: The function is not there, raised, or returned no model.
             MissingExtra: The framework it needs is not installed.
         """
-        answer = self._ask({"do": "build", "function": function, "export": dict(export or {})})
-        return BuiltModel(self, answer["kind"])
+        return self._build({"function": function}, module, unused, export)
 
     def read(
         self,
@@ -104,17 +111,7 @@ class OwnerProcess:
             OwnerCodeFailed: The file is broken or unsafe, does not fit, or the function failed.
             MissingExtra: The framework it needs is not installed.
         """
-        answer = self._ask(
-            {
-                "do": "read",
-                "kind": kind,
-                "path": str(path.absolute()),
-                "function": module,
-                "unused": list(unused),
-                "export": dict(export or {}),
-            }
-        )
-        return BuiltModel(self, answer["kind"])
+        return self._build({"kind": kind, "path": str(path.absolute())}, module, unused, export)
 
     def samples(self, function: str) -> list[Row]:
         """Call `train.py:samples`, which returns inputs for the graph, one per row.
@@ -156,13 +153,25 @@ class OwnerProcess:
             self._process.wait()
         self._log.close()
 
+    def _build(
+        self,
+        source: Mapping[str, str],
+        module: str | None,
+        unused: Sequence[str],
+        export: Mapping[str, Any] | None,
+    ) -> "BuiltModel":
+        """Ask for a model from a function or a file."""
+        wishes = {"module": module, "unused": list(unused), "export": dict(export or {})}
+        answer = self._ask({"do": "build", "function": None, "path": None, **source, **wishes})
+        return BuiltModel(self, answer["kind"])
+
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         try:
             send(self._socket, json.dumps(question).encode())
             answer: dict[str, Any] = json.loads(receive(self._socket))
         except (EOFError, OSError) as error:
             code = self._process.wait()
-            where = question.get("function") or self._folder.name
+            where = question.get("function") or question.get("module") or self._folder.name
             reason = f"{where} ended its process with code {code}"
             raise OwnerCodeFailed(reason, output=self._last_lines()) from error
         if "module" in answer and (extra := missing(answer["module"])):

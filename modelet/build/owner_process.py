@@ -44,14 +44,7 @@ class Worker:
     def _do(self, question: Mapping[str, Any]) -> dict[str, Any]:
         match question["do"]:
             case "build":
-                model = self._function(question["function"])()
-                self._original = converter_for(model, question["function"]).open(model, question["export"])
-                return {"kind": self._original.kind}
-            case "read":
-                converter = CONVERTERS[question["kind"]]
-                module = self._function(question["function"])() if question["function"] else None
-                model = converter.read(Path(question["path"]), module, question["unused"])
-                self._original = converter.open(model, question["export"])
+                self._original = self._built(question)
                 return {"kind": self._original.kind}
             case "samples":
                 return {"rows": _rows(question["function"], self._function(question["function"])())}
@@ -62,6 +55,19 @@ class Worker:
             case _:
                 inputs = [from_json(tensor) for tensor in question["inputs"]]
                 return {"outputs": [to_json(tensor) for tensor in self._kept().run(inputs)]}
+
+    def _built(self, question: Mapping[str, Any]) -> Original:
+        """What a function returns or a file holds; weights go into the module that another function makes."""
+        module = self._function(question["module"])() if question["module"] else None
+        if question["path"]:
+            converter = CONVERTERS[question["kind"]]
+            model = converter.read(Path(question["path"]), module, question["unused"])
+        else:
+            model = self._function(question["function"])()
+            converter = converter_for(model if module is None else module, question["function"])
+            if module is not None:
+                model = converter.read(model, module, question["unused"])
+        return converter.open(model, question["export"])
 
     def _kept(self) -> Original:
         assert self._original is not None, "build comes first"
@@ -115,7 +121,7 @@ def _row(function: str, sample: Any) -> dict[str, Any]:
 
 def _failure(question: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     traceback.print_exc()
-    where = question.get("function") or "the model"
+    where = question.get("function") or question.get("module") or "the model"
     return {"error": f"{where} raised {type(error).__name__}: {error}{place(error)}", "remedy": ""}
 
 

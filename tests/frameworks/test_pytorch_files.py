@@ -41,7 +41,7 @@ def smaller():
     module.norm = torch.nn.BatchNorm1d(3)
     return module
 def no_module(): return {"weights": 1}
-def build(): return make_with_example()
+def trained(): return {"weight": torch.full((3, 4), 2.0), "bias": torch.ones(3)}
 """
 EXPORT = {"inputs": [{"name": "x", "datatype": "FP32", "shape": ["batch", 4]}]}
 pytestmark = pytest.mark.filterwarnings("default")
@@ -144,6 +144,15 @@ class TestWeights:
         original = owner.read("torch", folder / "linear.safetensors", "model.py:make_on_meta", (), EXPORT)
         [answer] = original.run([to_tensor("x", np.ones((1, 4), np.float32))])
         assert to_array(answer).tolist() == [[9, 9, 9]]
+
+    def test_a_function_may_return_them(self, owner):
+        original = owner.build("model.py:trained", "model.py:make_on_meta", (), EXPORT)
+        [answer] = original.run([to_tensor("x", np.ones((1, 4), np.float32))])
+        assert to_array(answer).tolist() == [[9, 9, 9]]
+        with pytest.raises(OwnerCodeFailed, match="the function's state dict has weights that the module"):
+            owner.build("model.py:trained", "model.py:make", (), EXPORT)
+        with pytest.raises(OwnerCodeFailed, match="is no state dict: it holds a Linear"):
+            owner.build("model.py:make_on_meta", "model.py:make", (), EXPORT)
 
     def test_what_the_module_leaves_out_is_named(self, owner, folder, weights):
         path = folder / "more.pth"

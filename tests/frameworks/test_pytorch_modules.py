@@ -101,7 +101,7 @@ def owner(tmp_path_factory):
 
 def built(owner, name, **export):
     """The original, its signature as a version would have it, and a session of its graph."""
-    original = owner.build(f"nets.py:{name}", export)
+    original = owner.build(f"nets.py:{name}", export=export)
     graph = original.export()
     check(graph, name)
     normalise(graph, name)
@@ -189,11 +189,11 @@ class TestModules:
 
     @pytest.mark.parametrize("opset", [18, 20, 22])
     def test_the_opset_is_the_recipes(self, owner, opset):
-        graph = owner.build("nets.py:with_example", {"opset": opset}).export()
+        graph = owner.build("nets.py:with_example", export={"opset": opset}).export()
         assert [entry.version for entry in graph.opset_import if entry.domain == ""] == [opset]
 
     def test_the_same_module_makes_the_same_bytes(self, owner):
-        first, second = (owner.build("nets.py:pooled", TOKENS).export() for _ in range(2))
+        first, second = (owner.build("nets.py:pooled", export=TOKENS).export() for _ in range(2))
         assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
 
 
@@ -248,7 +248,7 @@ class TestRefusals:
     )
     def test_what_cannot_be_exported_is_said_in_one_sentence(self, owner, name, export, message):
         with pytest.raises(OwnerCodeFailed, match=message) as caught:
-            owner.build(f"nets.py:{name}", export).export()
+            owner.build(f"nets.py:{name}", export=export).export()
         assert "\n" not in str(caught.value)
 
     def test_a_key_that_belongs_to_another_framework_is_refused(self, owner, tmp_path):
@@ -260,4 +260,4 @@ class TestRefusals:
             OwnerProcess(tmp_path) as process,
             pytest.raises(OwnerCodeFailed, match=r"export\.opset: a model of"),
         ):
-            process.build("train.py:build", {"opset": 20})
+            process.build("train.py:build", export={"opset": 20})

@@ -7,7 +7,6 @@ models come as files names what reads them, too.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from pathlib import Path
 from typing import Any
 
 from modelet.build.original import Original
@@ -30,9 +29,10 @@ class Converter:
         tools: Distributions whose versions decide the artifact's bytes, besides the common ones.
         options: The keys of `[export]` that the implementation takes, as arguments of these names.
         suffixes: How the names of its files end.
-        reader: `module:function` that makes a model of a file: `(path, module, unused) -> model`, where
-            `module` is what `model.module` returned or None, and `unused` is `model.unused_weights`.
-            ONNX has none: its files are read in the build's own process.
+        reader: `module:function` that makes a model of what the source is: `(source, module, unused)`,
+            where `source` is a file's path, or weights that a function returned; `module` is what
+            `model.module` returned or None, and `unused` is `model.unused_weights`. ONNX has none: its
+            files are read in the build's own process.
     """
 
     kind: str
@@ -61,14 +61,19 @@ class Converter:
         original: Original = self._part(self.implementation)(model, **(export or {}))
         return original
 
-    def read(self, path: Path, module: object, unused: Sequence[str]) -> object:
-        """Make a model of a file.
+    def read(self, source: object, module: object, unused: Sequence[str]) -> object:
+        """Make a model of a file, or of weights that a function returned.
 
         Raises:
             MissingExtra: The framework is not installed.
-            SourceRefused: The file is broken, unsafe, or does not fit the module.
+            SourceRefused: The file is broken or unsafe, or the weights do not fit the module.
+            OwnerCodeFailed: This framework has no weights apart from models.
         """
-        model: object = self._part(self.reader)(path, module, unused)
+        if not self.reader:
+            raise OwnerCodeFailed(
+                f"a model of {self.title} has its weights already", "remove module of [model]"
+            )
+        model: object = self._part(self.reader)(source, module, unused)
         return model
 
     def versions(self) -> dict[str, str]:
@@ -110,6 +115,27 @@ CONVERTERS: Mapping[str, Converter] = {
             "sklearn",
             "modelet.build.converters.scikit_learn:Estimator",
             ("numpy", "scikit-learn", "scipy", "skl2onnx"),
+        ),
+        # Before PyTorch and TensorFlow: a Keras model is derived from theirs too.
+        Converter(
+            "keras",
+            "Keras",
+            "keras",
+            "modelet.build.converters.keras_model:KerasModel",
+            ("keras", "numpy", "tensorflow", "tf2onnx"),
+            options=("inputs", "outputs", "opset"),
+            suffixes=(".keras", ".weights.h5"),
+            reader="modelet.build.converters.keras_files:read",
+        ),
+        Converter(
+            "tensorflow",
+            "TensorFlow",
+            "tensorflow",
+            "modelet.build.converters.tf_saved_model:SavedModel",
+            ("numpy", "tensorflow", "tf2onnx"),
+            options=("outputs", "opset"),
+            suffixes=("saved_model.pb",),
+            reader="modelet.build.converters.tf_saved_model:read",
         ),
         Converter(
             "torch",

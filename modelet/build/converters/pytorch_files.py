@@ -1,4 +1,4 @@
-"""Reads PyTorch's files: exported programs, and weights for a module that the owner's code makes.
+"""Makes modules of weights, which the owner's code or a file has, and reads exported programs.
 
 Pickles are loaded by PyTorch's restricted loader only, which makes tensors and nothing else.
 """
@@ -26,11 +26,11 @@ _ESSAY = re.compile(r".*?(?:WeightsUnpickler error: |from a trusted source\.\s+)
 Weights = Mapping[str, torch.Tensor]
 
 
-def read(path: Path, module: object, unused: Sequence[str]) -> object:
-    """Make a model of a file.
+def read(source: object, module: object, unused: Sequence[str]) -> object:
+    """Make a model of a file or of weights.
 
     Args:
-        path: A `.pt2`, or weights as `.safetensors`, `.pt` or `.pth`.
+        source: A state dict, or the path of a `.pt2`, `.safetensors`, `.pt` or `.pth`.
         module: What `model.module` returned: a module, or a pair of it and an example; None without one.
         unused: Patterns of weights that the module does not have.
 
@@ -41,21 +41,27 @@ def read(path: Path, module: object, unused: Sequence[str]) -> object:
         SourceRefused: The file is broken or unsafe, or its weights do not fit.
         OwnerCodeFailed: `model.module` returned no module.
     """
-    if path.suffix == _PROGRAM:
+    name = source.name if isinstance(source, Path) else "the function's state dict"
+    if isinstance(source, Path) and source.suffix == _PROGRAM:
         if module is not None:
-            raise SourceRefused(f"{path.name} is a whole program", "remove module of [model]")
-        return _program(path)
+            raise SourceRefused(f"{name} is a whole program", "remove module of [model]")
+        return _program(source)
     if module is None:
         raise SourceRefused(
-            f"{path.name} holds weights and no model",
+            f"{name} holds weights and no model",
             'name the function that makes the module they belong to: module = "model.py:make" in [model]',
         )
     taker = module[0] if isinstance(module, tuple) and module else module
     if not isinstance(taker, torch.nn.Module):
         raise OwnerCodeFailed(f"model.module returned a {type(taker).__name__}", "return a torch.nn.Module")
-    weights = _safetensors(path) if path.suffix == _SAFETENSORS else _state_dict(path)
-    _fill(taker, weights, unused, path.name)
+    _fill(taker, _weights(source, name), unused, name)
     return module
+
+
+def _weights(source: object, name: str) -> Weights:
+    if not isinstance(source, Path):
+        return _only_weights(source, name)
+    return _safetensors(source) if source.suffix == _SAFETENSORS else _state_dict(source)
 
 
 def _program(path: Path) -> torch.export.ExportedProgram:

@@ -55,6 +55,21 @@ def standing(model: ModelFolder) -> Standing:
     return Standing(aliases, found.get(LIVE), found.get(CANARY), troubles)
 
 
+def deployed(model: ModelFolder) -> list[Version]:
+    """The versions that `infra/` deploys, whether they are built here or not: live, canary and pinned.
+
+    Raises:
+        ArtifactError: `aliases.toml` is wrong.
+        UnknownModel: An alias is at a version that is not there.
+    """
+    aliases = Aliases.load(model.path)
+    if aliases is None:
+        live = highest_servable(model)
+        return [live] if live else []
+    canary = [aliases.canary.version] if aliases.canary else []
+    return [model.version(number) for number in sorted({aliases.live, *canary, *aliases.pinned})]
+
+
 def _nothing(model: ModelFolder) -> str:
     versions = model.versions()
     if not versions:

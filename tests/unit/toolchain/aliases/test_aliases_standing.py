@@ -1,6 +1,7 @@
 import pytest
 
-from modelet.aliases.standing import standing
+from modelet.aliases.standing import deployed, standing
+from modelet.errors import UnknownModel
 from modelet.repository import Repository, served_version
 from modelet_runtime.aliases import FILE_NAME
 from modelet_runtime.errors import ArtifactError
@@ -75,3 +76,33 @@ def test_a_reference_without_number_means_live(make):
     model = make(3)
     write(model, "live = 2")
     assert Repository(model.path.parent).version("demo_model").number == 2
+
+
+class TestDeployed:
+    def numbers(self, model):
+        return [version.number for version in deployed(model)]
+
+    def test_without_a_file_it_is_the_live_version(self, make, unprove):
+        model = make(3)
+        unprove(model, 3)
+        assert self.numbers(model) == [2]
+
+    def test_of_a_model_without_a_version_nothing_is(self, make):
+        assert self.numbers(make(0)) == []
+
+    def test_live_canary_and_what_is_pinned(self, make):
+        model = make(5)
+        write(model, "live = 4\ncanary = { version = 5, weight = 0.2 }\nprevious = [3]\npinned = [2, 4]")
+        assert self.numbers(model) == [2, 4, 5]
+
+    def test_also_if_it_is_not_built_here(self, make):
+        model = make(2)
+        write(model, "live = 1")
+        (model.version(1).folder / "model.ort").unlink()
+        assert self.numbers(model) == [1]
+
+    def test_what_is_not_there_is_refused(self, make):
+        model = make(2)
+        write(model, "live = 1\npinned = [7]")
+        with pytest.raises(UnknownModel, match="has no version 7: there are 1, 2"):
+            deployed(model)

@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, Function] = {
     "GetErrorMessage": Function(2, _ADDRESS, result=_TEXT),
     "CreateEnv": Function(3, _INT, _TEXT, _ADDRESS, blocking=True),
     "CreateSession": Function(7, _ADDRESS, _TEXT, _ADDRESS, _ADDRESS, blocking=True),
+    "CreateSessionFromArray": Function(8, _ADDRESS, _ADDRESS, _SIZE, _ADDRESS, _ADDRESS, blocking=True),
     "Run": Function(
         9, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _SIZE, _ADDRESS, _SIZE, _ADDRESS, blocking=True
     ),

@@ -28,7 +28,7 @@ class OrtSession:
     """A model file, loaded; implements `modelet_runtime.session.Session`.
 
     Args:
-        path: A `.ort` file, which is mapped, or a `.onnx` file.
+        model: A `.ort` file, which is mapped, or a `.onnx` file; or the bytes of one.
         threads: Threads that run the graph, the calling one included.
         options: How it runs; the defaults suit a Lambda function.
         library: ONNX Runtime's C library; by default that of the `onnxruntime` package.
@@ -43,7 +43,7 @@ class OrtSession:
 
     def __init__(
         self,
-        path: Path,
+        model: Path | bytes,
         threads: int = 1,
         *,
         options: SessionOptions | None = None,
@@ -51,12 +51,12 @@ class OrtSession:
     ) -> None:
         self._closed = True  # until there is a session that `__del__` could close
         self._engine = load(library)
-        self._session = _create_session(self._engine, path, threads, options or SessionOptions())
+        self._session = _create_session(self._engine, model, threads, options or SessionOptions())
         self._idle: SimpleQueue[Lane] = SimpleQueue()
         self._lanes = 0
         self._lock = Lock()
         self._closed = False
-        self._signature = _read_signature(self._engine, self._session, path)
+        self._signature = _read_signature(self._engine, self._session, model)
         self._input_names = tuple(spec.name for spec in self._signature.inputs)
         self._names = Names(self._input_names)
         self._datatypes = {spec.name: DATATYPES[spec.datatype] for spec in self._signature.outputs}
@@ -172,26 +172,35 @@ class OrtSession:
         raise NotReady("the session is closed")
 
 
-def _create_session(engine: Engine, path: Path, threads: int, options: SessionOptions) -> int:
+def _create_session(engine: Engine, model: Path | bytes, threads: int, options: SessionOptions) -> int:
     # ONNX Runtime would answer "Invalid fd was supplied: -1".
-    if not path.is_file():
-        raise ArtifactError(f"{path.name}: no such file")
+    if isinstance(model, Path) and not model.is_file():
+        raise ArtifactError(f"{model.name}: no such file")
+    api = engine.api
     try:
-        settings = create_session_options(engine.api, threads, options)
+        settings = create_session_options(api, threads, options)
         try:
-            return engine.api.get(c_void_p, "CreateSession", engine.environment, fsencode(path), settings)
+            if isinstance(model, Path):
+                return api.get(c_void_p, "CreateSession", engine.environment, fsencode(model), settings)
+            function, size = "CreateSessionFromArray", len(model)
+            return api.get(c_void_p, function, engine.environment, model, size, settings)
         finally:
-            engine.api.ReleaseSessionOptions(settings)
+            api.ReleaseSessionOptions(settings)
     except OrtFailure as failure:
-        raise _unusable(path, failure) from failure
+        raise _unusable(model, failure) from failure
 
 
-def _read_signature(engine: Engine, session: int, path: Path) -> Signature:
+def _read_signature(engine: Engine, session: int, model: Path | bytes) -> Signature:
     try:
-        return read_signature(engine, session, path.name)
+        return read_signature(engine, session, _name(model))
     except OrtFailure as failure:
-        raise _unusable(path, failure) from failure
+        raise _unusable(model, failure) from failure
 
 
-def _unusable(path: Path, failure: OrtFailure) -> ArtifactError:
-    return ArtifactError(f"{path.name}: {readable(failure.message.replace(str(path), path.name))}")
+def _unusable(model: Path | bytes, failure: OrtFailure) -> ArtifactError:
+    text = failure.message.replace(str(model), model.name) if isinstance(model, Path) else failure.message
+    return ArtifactError(f"{_name(model)}: {readable(text)}")
+
+
+def _name(model: Path | bytes) -> str:
+    return model.name if isinstance(model, Path) else "graph"

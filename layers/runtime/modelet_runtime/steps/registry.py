@@ -10,6 +10,7 @@ from modelet_runtime.steps.base import InputStep, OutputStep
 from modelet_runtime.steps.parameters import build
 
 INPUT: Mapping[str, str] = {
+    "audio": "modelet_runtime.steps.audio:Audio",
     "hook": "modelet_runtime.steps.hook:HookInput",
     "image": "modelet_runtime.steps.image:Image",
     "table": "modelet_runtime.steps.table:Table",

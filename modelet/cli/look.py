@@ -184,7 +184,11 @@ def _passport(version: Version) -> dict[str, Any] | None:
 def _steps(manifest: Manifest) -> str:
     before = [step.name for step in manifest.input_steps]
     after = [step.name for step in manifest.output_steps]
-    return " -> ".join([*before, "graph", *after]) if before or after else ""
+    grafted = {side: [step["name"] for step in steps] for side, steps in manifest.graph.grafted.items()}
+    graph = "graph"
+    if grafted:
+        graph += f" ({' -> '.join([*grafted['input'], 'model', *grafted['output']])})"
+    return " -> ".join([*before, graph, *after]) if before or after or grafted else ""
 
 
 def _signature(specs: Sequence[TensorSpec]) -> str:

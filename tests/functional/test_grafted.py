@@ -15,6 +15,7 @@ from support.sources import write_recipe
 
 from modelet.build.arrays import to_array
 from modelet.build.pipeline import build
+from modelet.cli import run
 from modelet.errors import ProofFailed
 from modelet.golden import Golden
 from modelet.repository import Version, served_version
@@ -109,6 +110,12 @@ def test_the_manifest_tells_the_two_kinds_of_steps_apart(version: Version) -> No
     shown = [(spec.name, spec.datatype, spec.shape) for spec in manifest.signature.outputs]
     assert shown == [("labels", "BYTES", (-1, 3)), ("scores", "FP32", (-1, 3))]
     assert manifest.signature.has_batch_axis
+
+
+def test_show_tells_where_each_step_runs(version: Version, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", NAME, "--models", str(version.folder.parents[2])]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "image -> graph (pixels -> scale -> model -> top_k -> class_names -> select)" in shown
 
 
 def test_the_proof_compares_with_the_estimator_itself(version: Version) -> None:

@@ -97,7 +97,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("step", "text"),
         [
-            (Step("sharpen"), "input.steps: unknown step 'sharpen': there are hook, image"),
+            (Step("sharpen"), "input.steps: unknown step 'sharpen': there are audio, hook, image"),
             (Step("hook", {"file": "x"}), "step 'hook': unknown parameter 'file': it takes none"),
             (
                 Step("image", {"widht": 8}),

@@ -18,6 +18,7 @@ from modelet_runtime.settings import Settings
 if TYPE_CHECKING:
     from modelet_runtime.http.application import Application
     from modelet_runtime.http.messages import Response
+    from modelet_runtime.predictor import Predictor
     from modelet_runtime.session import Session
     from modelet_runtime.snapshot import Snapshot
 
@@ -61,24 +62,33 @@ class Loading(Thread):
         """
         # Imported here, while the thread works: this is most of what a function imports.
         from modelet_runtime.http.application import Application  # noqa: PLC0415
-        from modelet_runtime.predictor import Predictor  # noqa: PLC0415
-        from modelet_runtime.steps import pipeline  # noqa: PLC0415
         from modelet_runtime.telemetry import ColdStart, Telemetry  # noqa: PLC0415
 
-        manifest, folder = self._manifest, self._settings.model_dir
         # Before the model's own hooks are imported, which may register callables too.
         snapshot = self._snapshot()
-        if self._settings.verify_digests:
-            verify(folder, manifest.files, set(manifest.files) - _NEVER_READ)
-        steps = pipeline.build(manifest, folder)
-        predictor = Predictor(manifest, self._wait(), steps)
+        predictor = self.predictor()
         cold_start = ColdStart((perf_counter() - self._started_s) * 1000, self._session_load_ms)
-        telemetry = Telemetry(manifest, predictor.statistics, cold_start)
+        telemetry = Telemetry(self._manifest, predictor.statistics, cold_start)
         if self._cold_failure is not None:
             telemetry.warn("the warm-up inference failed", self._cold_failure)
         if snapshot is not None:
             snapshot.cover(predictor, telemetry)
         return Application(predictor, telemetry.observe, fits)
+
+    def predictor(self) -> "Predictor":
+        """Build the steps and wait for the session: the model without anything that speaks HTTP.
+
+        Raises:
+            ArtifactError: The artifact, a hook of it or the ONNX Runtime library cannot be used.
+        """
+        from modelet_runtime.predictor import Predictor  # noqa: PLC0415
+        from modelet_runtime.steps import pipeline  # noqa: PLC0415
+
+        manifest, folder = self._manifest, self._settings.model_dir
+        if self._settings.verify_digests:
+            verify(folder, manifest.files, set(manifest.files) - _NEVER_READ)
+        steps = pipeline.build(manifest, folder)
+        return Predictor(manifest, self._wait(), steps)
 
     def _load(self) -> None:
         # Imported here, so that the library loads in this thread.

@@ -115,7 +115,7 @@ class Engine:
             start = 0
             while start < len(group.rows):
                 count = min(self._size.rows(group.inputs), len(group.rows) - start)
-                inputs = [_slice(tensor, start, start + count) for tensor in group.inputs]
+                inputs = [rows_between(tensor, start, start + count) for tensor in group.inputs]
                 self._run(work, group, group.rows[start : start + count], inputs)
                 start += count
 
@@ -129,7 +129,7 @@ class Engine:
                 return
             # Of several rows at least one was refused; alone, the others may pass.
             for at, row in enumerate(rows):
-                self._run(work, group, [row], [_slice(tensor, at, at + 1) for tensor in inputs])
+                self._run(work, group, [row], [rows_between(tensor, at, at + 1) for tensor in inputs])
             return
         except ModeletError as error:
             work.failures.update(dict.fromkeys(rows, error))
@@ -155,6 +155,7 @@ class Engine:
             failures=work.failures,
             refer=chunk.refer,
             kept=chunk.kept,
+            numbers=chunk.numbers,
             position=chunk.position,
             bytes_done=chunk.bytes_done,
         )
@@ -210,7 +211,8 @@ def _value(columns: Mapping[str, Tensor]) -> Value:
     return columns["array"] if list(columns) == ["array"] else columns
 
 
-def _slice(tensor: Tensor, start: int, end: int) -> Tensor:
+def rows_between(tensor: Tensor, start: int, end: int) -> Tensor:
+    """Some rows of a tensor, without a copy."""
     rows = tensor.shape[0]
     if start == 0 and end == rows:
         return tensor

@@ -3,9 +3,10 @@
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from botocore.exceptions import ClientError as AwsError
@@ -87,6 +88,10 @@ class Bucket:
             raise _translated(error, self.name, ref.key) from error
         return data
 
+    def read_own(self, key: str, start: int, end: int) -> bytes:
+        """A range of an object that never changes once it is there."""
+        return self._load(Piece(None, key, start, end))
+
     def read_small(self, key: str, limit_bytes: int) -> bytes | None:
         """A whole small object, or None if there is none.
 
@@ -158,15 +163,25 @@ class Bucket:
         return Upload(self._client, self.name, key, begun["UploadId"])
 
     def assemble_new(
-        self, key: str, pieces: Sequence[Piece], media_type: str, metadata: Mapping[str, str]
+        self, key: str, pieces: Iterable[Piece], media_type: str, metadata: Mapping[str, str]
     ) -> bool:
         """Write an object of pieces unless there is one; False if there is.
 
         What is stored is copied by S3 itself; only what is too small to be a part passes through here.
         """
-        size_bytes = sum(piece.size_bytes for piece in pieces)
-        if size_bytes < MIN_PART_BYTES:
-            return self.put_new(key, b"".join(self._load(piece) for piece in pieces), media_type, metadata)
+        coming = iter(pieces)
+        small = bytearray()
+        for piece in coming:
+            if piece.size_bytes + len(small) >= MIN_PART_BYTES:
+                return self._upload_new(
+                    key, chain([Piece(bytes(small)), piece], coming), media_type, metadata
+                )
+            small += self._load(piece)
+        return self.put_new(key, bytes(small), media_type, metadata)
+
+    def _upload_new(
+        self, key: str, pieces: Iterable[Piece], media_type: str, metadata: Mapping[str, str]
+    ) -> bool:
         upload = self.begin_upload(key, media_type, metadata)
         try:
             self._fill(upload, pieces)
@@ -175,32 +190,25 @@ class Bucket:
             upload.abort()
             raise
 
-    def _fill(self, upload: "Upload", pieces: Sequence[Piece]) -> None:
-        small = bytearray()
+    def _fill(self, upload: "Upload", pieces: Iterable[Piece]) -> None:
+        """Parts of at least 5 MiB: stored stretches are copied, what lies between them is carried along."""
+        held = bytearray()
         for piece in pieces:
             start = piece.start
-            if piece.data is None and small and piece.size_bytes >= 2 * MIN_PART_BYTES:
-                # Top the small bytes up to a part, and leave a part at least for the copy.
-                start += max(0, MIN_PART_BYTES - len(small))
-                small += self._load(Piece(None, piece.key, piece.start, start))
-                upload.add(bytes(small))
-                small.clear()
-            if piece.data is not None or piece.end - start < MIN_PART_BYTES:
-                small += self._load(Piece(piece.data, piece.key, start, piece.end))
-                while len(small) >= 2 * MIN_PART_BYTES:
-                    upload.add(bytes(small[:MIN_PART_BYTES]))
-                    del small[:MIN_PART_BYTES]
-                if len(small) >= MIN_PART_BYTES:
-                    upload.add(bytes(small))
-                    small.clear()
-            elif not small:
+            if piece.data is None and piece.size_bytes >= 2 * MIN_PART_BYTES:
+                if held:  # top it up to a part, and leave the copy a part at least
+                    start += max(0, MIN_PART_BYTES - len(held))
+                    held += self._load(Piece(None, piece.key, piece.start, start))
+                    upload.add(bytes(held))
+                    held.clear()
                 upload.copy(piece.key, start, piece.end)
-            else:
-                small += self._load(Piece(None, piece.key, start, piece.end))
-                upload.add(bytes(small))
-                small.clear()
-        if small:
-            upload.add(bytes(small))
+                continue
+            held += self._load(piece)
+            if len(held) >= MIN_PART_BYTES:
+                upload.add(bytes(held))
+                held.clear()
+        if held:
+            upload.add(bytes(held))
 
     def _load(self, piece: Piece) -> bytes:
         if piece.data is not None:

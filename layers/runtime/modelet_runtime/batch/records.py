@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from modelet_runtime.batch.identity import ObjectRef
+
 RunState = Literal["running", "joining", "succeeded", "failed", "cancelled"]
 PartState = Literal["pending", "running", "done"]
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
@@ -64,6 +66,12 @@ class Run:
     report: str = ""
     cancel: bool = False
     retry_of: str = ""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The input."""
+        version_id = "" if self.object_version == self.etag else self.object_version
+        return ObjectRef(self.bucket, self.key, version_id, self.etag, self.input_bytes)
 
     @property
     def is_final(self) -> bool:

@@ -25,6 +25,7 @@ class Chunk:
         columns: Tensors by column with the rows on the first axis; None where `values` hold them.
         refer: What the row of an index in the chunk is called in reports of failures.
         kept: The columns the results are to repeat, row by row; None where there are none.
+        numbers: The rows' numbers where they do not follow one another; None where they do.
         position: Where to go on reading after this chunk; None where that is not possible here.
         bytes_done: Input read up to its end.
     """
@@ -35,6 +36,7 @@ class Chunk:
     columns: Mapping[str, Tensor] | None
     refer: Callable[[int], dict[str, Any]]
     kept: Sequence[Mapping[str, Any]] | None = None
+    numbers: Sequence[int] | None = None
     position: Any = None
     bytes_done: int = 0
 
@@ -63,6 +65,7 @@ class Results:
         failures: The errors by index in these rows.
         refer: What a row is called, by index.
         kept: As in the chunk.
+        numbers: As in the chunk.
         position: As in the chunk.
         bytes_done: As in the chunk.
     """
@@ -74,21 +77,9 @@ class Results:
     failures: Mapping[int, ModeletError]
     refer: Callable[[int], dict[str, Any]]
     kept: Sequence[Mapping[str, Any]] | None
+    numbers: Sequence[int] | None
     position: Any
     bytes_done: int
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Rows in the form that is written.
-
-    Attributes:
-        data: The bytes.
-        rows: How many rows they hold.
-    """
-
-    data: bytes
-    rows: int
 
 
 class Writer(Protocol):

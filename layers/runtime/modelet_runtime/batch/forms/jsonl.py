@@ -1,6 +1,6 @@
 """JSON Lines in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,10 +13,16 @@ from modelet_runtime.steps.b64 import from_b64, is_b64
 
 
 class JsonLinesReader:
-    """One JSON value per line; blank lines are no rows."""
+    """One JSON value per line; blank lines are no rows.
 
-    def __init__(self, text: Text) -> None:
+    Args:
+        text: The slice.
+        keep: Keys that the results repeat; None is none of them, empty all.
+    """
+
+    def __init__(self, text: Text, keep: Sequence[str] | None = None) -> None:
         self._text = text
+        self._keep = keep
 
     def chunks(self, position: Any) -> Iterator[Chunk]:
         """Parse piece by piece."""
@@ -30,10 +36,17 @@ class JsonLinesReader:
                 values=values,
                 columns=None,
                 refer=_Referrer(begin, piece),
+                kept=self._kept(values),
                 position={"offset": end, "row": first + len(values)},
                 bytes_done=end - self._text.start,
             )
             first += len(values)
+
+    def _kept(self, values: Sequence[Row]) -> list[Mapping[str, Any]] | None:
+        if self._keep is None:
+            return None
+        rows = [value if isinstance(value, dict) else {} for value in values]
+        return [{name: row.get(name) for name in self._keep} if self._keep else row for row in rows]
 
 
 def parse(piece: bytes) -> list[Row]:

@@ -133,3 +133,13 @@ def _lists(width: int, values: Sequence[Any]) -> Any:
             raise ValueError("lists of another length")
         flat += [0.0] * width if value is None else value
     return from_tensor(Tensor.from_values("", DATATYPES["FP64"], (len(values), width), flat), failed)
+
+
+def empty_file() -> bytes:
+    """A table without rows, for an input without any."""
+    from arro3.core import Array, DataType, Table  # noqa: PLC0415
+    from arro3.io import write_parquet  # noqa: PLC0415
+
+    out = BytesIO()
+    write_parquet(Table.from_pydict({"prediction": Array([], DataType.string())}), out)
+    return out.getvalue()

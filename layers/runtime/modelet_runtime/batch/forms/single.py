@@ -37,7 +37,15 @@ class ObjectReader:
             raise InputTooLarge(f"an object of {size} bytes, expected {self.limits.row_bytes} at most")
         values = _values(self.source.load(0, size), self.media_types)
         refer = {"uri": f"s3://{self.source.ref.bucket}/{self.source.ref.key}"}
-        yield Chunk(0, len(values), values, None, lambda row: refer, None, {"done": True}, size)
+        yield Chunk(
+            first=0,
+            rows=len(values),
+            values=values,
+            columns=None,
+            refer=lambda row: refer,
+            position={"done": True},
+            bytes_done=size,
+        )
 
 
 @dataclass(frozen=True, slots=True)

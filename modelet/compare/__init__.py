@@ -1,0 +1,1 @@
+"""What changes for callers and for the bill between two versions of a model."""

@@ -96,12 +96,17 @@ class Assets:
         return self._digests[key]
 
 
-def files_of(folder: Path) -> dict[str, Path | bytes]:
-    """The files below a folder by relative path, without bytecode that a run left behind."""
+def files_of(folder: Path, *, with_bytecode: bool = False) -> dict[str, Path | bytes]:
+    """The files below a folder by relative path.
+
+    Args:
+        folder: The folder.
+        with_bytecode: Whether its bytecode is part of it, and nothing that a run left behind.
+    """
     return {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and (with_bytecode or "__pycache__" not in path.parts)
     }
 
 

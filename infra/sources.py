@@ -30,24 +30,13 @@ class Sources:
         return self.root / "functions"
 
     @property
-    def runtime_layer(self) -> Path:
-        """The package that all functions share."""
-        return self.root / "layers" / "runtime"
-
-    @property
-    def requirements(self) -> Path:
-        """What ships beside it, pinned."""
-        return self.runtime_layer / "requirements.txt"
-
-    @property
     def contexts(self) -> Path:
         """The build contexts of the images, made by `modelet image --context`."""
         return self.root / "layers" / ".build" / "images"
 
-    @property
-    def wheels(self) -> Path:
-        """The wheels of the runtime layer, fetched by `modelet layer`."""
-        return self.root / "layers" / ".build" / "wheels"
+    def catalog(self, architecture: str) -> Path:
+        """The files of the catalog function, made by `modelet image --context --all`."""
+        return self.root / "layers" / ".build" / f"catalog-{architecture}" / "var" / "task"
 
     @property
     def cdk_json(self) -> Path:

@@ -5,9 +5,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.constructs.python_function import PythonFunction
-from infra.settings import StageSettings
+from infra.settings import ApiKeys, Iam, Jwt, StageSettings
 
 INDEX = "index.json"
+# As the catalog's OpenAPI document calls them.
+_CALLERS = {Iam: "iam", Jwt: "jwt", ApiKeys: "api-key"}
 
 
 class CatalogFunction(PythonFunction):
@@ -29,9 +31,18 @@ class CatalogFunction(PythonFunction):
             code=code,
             handler="catalog.handler.handler",
             description="Index, health and OpenAPI of the models",
-            environment={"MODELET_INDEX": f"/var/task/{INDEX}"},
+            environment={
+                "MODELET_INDEX": f"/var/task/{INDEX}",
+                "MODELET_AUTHORIZATION": _authorization(settings),
+            },
             architecture=architecture,
             settings=settings,
             key=key,
             memory_mib=512,
         )
+
+
+def _authorization(settings: StageSettings) -> str:
+    """How callers are known, in words: a REST API's usage plan asks for a key besides."""
+    words = [_CALLERS[type(settings.authorization)], *(["api-key"] if settings.usage_plan else [])]
+    return " ".join(words)

@@ -59,7 +59,10 @@ def image(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="The served version of every model.")] = False,
     only_context: Annotated[
-        bool, typer.Option("--context", help="Stage build contexts only; with --all, of every version.")
+        bool,
+        typer.Option(
+            "--context", help="Stage build contexts only; with --all, of every version and the catalog."
+        ),
     ] = False,
     tag: Annotated[
         str | None, typer.Option("--tag", help="The image's name; modelet/NAME:VERSION by default.")
@@ -78,7 +81,7 @@ def image(
     The first of docker, podman, buildah and finch that works builds it, or what CDK_DOCKER names.
     """
     from modelet import paths
-    from modelet.packaging import builder, context
+    from modelet.packaging import builder, catalog, context
     from modelet.packaging.layer import Workshop
     from modelet.repository import Repository
 
@@ -99,6 +102,10 @@ def image(
         name = tag or f"modelet/{staged.name}:{version.number}"
         builder.build(staged, name, tool, base_image)
         made[name] = staged
+    if every and only_context:
+        with messages.status("Packing the catalog"):
+            for machine in {staged.architecture for staged in made.values()} or {Architecture.ARM64}:
+                catalog.stage(workshop, machine)
     _tell(made, as_json)
 
 

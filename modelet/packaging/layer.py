@@ -64,11 +64,11 @@ class Workshop:
         paths = [functions / "entrypoint.py"]
         paths += [path for name in FUNCTIONS for path in sorted((functions / name).glob("*.py"))]
         tree = {f"{TASK}/{path.relative_to(functions).as_posix()}": path for path in paths}
-        return self.kept(self.build / "functions.tar", _digest(paths), lambda: tree)
+        return self.kept(self.build / "functions.tar", digest_of(paths), lambda: tree)
 
     def nothing(self) -> Archive:
         """What stands in a context for an option layer that the model does not take."""
-        return self.kept(self.build / "nothing.tar", _digest([]), dict)
+        return self.kept(self.build / "nothing.tar", digest_of([]), dict)
 
     def kept(self, path: Path, inputs: str, tree: Callable[[], Tree]) -> Archive:
         """An archive of any files, with the bytecode of the Python among them."""
@@ -80,13 +80,13 @@ class Workshop:
         def tree() -> Tree:
             wheels = fetch(definition.requirements, architecture, self.build / "wheels")
             return {
-                **_below(SITE, definition.select(wheels)),
-                **_below(SITE, definition.sources),
+                **below(SITE, definition.select(wheels)),
+                **below(SITE, definition.sources),
                 **licenses.collect(name, wheels, definition.licenses),
             }
 
         return self.kept(
-            self.build / f"{name}-{architecture}.tar", _digest(definition.inputs, architecture), tree
+            self.build / f"{name}-{architecture}.tar", digest_of(definition.inputs, architecture), tree
         )
 
     def _compiled(self, tree: Tree) -> Made:
@@ -101,7 +101,8 @@ class Workshop:
         )
 
 
-def _below(folder: str, files: Mapping[str, _Content]) -> dict[str, _Content]:
+def below(folder: str, files: Mapping[str, _Content]) -> dict[str, _Content]:
+    """The files of a tree with a folder before their paths."""
     return {f"{folder}/{name}": content for name, content in files.items()}
 
 
@@ -109,7 +110,7 @@ def _read(content: bytes | Path) -> bytes:
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
-def _digest(paths: Iterable[Path], *facts: str) -> str:
+def digest_of(paths: Iterable[Path], *facts: str) -> str:
     """What a layer is made from, wherever it lies: these files, and this package that makes it."""
     digest = hashlib.sha256(repr((PYTHON_VERSION, *facts)).encode())
     own = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())

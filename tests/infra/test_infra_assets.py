@@ -100,7 +100,8 @@ def test_equal_sizes_and_times_do_not_hide_a_change(before: Assembly, after):
 
 def test_handlers_of_zip_functions_change_no_image(before: Assembly, after):
     def change(sources: Sources) -> None:
-        (sources.functions / "catalog" / "handler.py").write_text("# another catalog\n")
+        for architecture in ("arm64", "x86_64"):
+            (sources.catalog(architecture) / "catalog/handler.py").write_text("# another catalog\n")
 
     changed = after(change)
     assert images(changed) == images(before)
@@ -163,12 +164,17 @@ class TestCatalogArchive:
         (archive,) = before.archives("catalog").values()
         return before.folder / archive["source"]["path"]
 
-    def test_it_holds_what_the_function_imports(self, folder: Path):
-        assert (folder / "catalog" / "handler.py").is_file()
-        assert (folder / "modelet_runtime" / "manifest.py").is_file()
-        for name in ("aws_lambda_powertools", "orjson", "pybase64", "jmespath", "typing_extensions"):
-            # An architecture that a model has, so that its layer was made.
-            assert "arm64" in (folder / name / "__init__.py").read_text()
+    def test_it_is_what_the_toolchain_laid_out_bytecode_and_all(self, folder: Path):
+        assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+            "catalog/handler.py",
+            "catalog/__pycache__/handler.cpython-313.pyc",
+            "orjson/__init__.py",
+            "index.json",
+        }
+
+    def test_it_is_for_an_architecture_that_a_model_has(self, folder: Path):
+        # So that its layer was made.
+        assert "arm64" in (folder / "orjson/__init__.py").read_text()
 
     def test_it_holds_the_index(self, folder: Path):
         index = json.loads((folder / "index.json").read_text())

@@ -233,3 +233,12 @@ class TestFigures:
     def widgets(self, assembly: Assembly, part: str):
         body = assembly.only(part, "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
         return json.loads("".join(p if isinstance(p, str) else "X" for p in body))["widgets"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [("prod", {"iam"}), ("keys", {"api-key"}), ("tokens", {"jwt"}), ("rest", {"iam", "api-key"})],
+)
+def test_the_catalogs_document_says_how_callers_are_known(assembly_of, variant: str, words: set[str]):
+    (function,) = assembly_of(variant).of_type("catalog", "AWS::Lambda::Function").values()
+    assert set(function["Environment"]["Variables"]["MODELET_AUTHORIZATION"].split()) == words

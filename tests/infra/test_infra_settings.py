@@ -1,5 +1,6 @@
 """Settings and manifests that AWS would refuse are refused before anything is deployed, and say why."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -144,10 +145,10 @@ class TestFleet:
         with pytest.raises(ArtifactError, match=r"aliases\.toml: live: expected a version's number"):
             self.read(tmp_path)
 
-    def test_wheels_that_were_not_fetched(self, tmp_path):
+    def test_a_catalog_that_was_not_made(self, tmp_path):
         make_checkout(tmp_path / "checkout", [demo("a_a")])
-        next(Sources(tmp_path / "checkout").wheels.glob("x86_64-*/orjson-*")).unlink()
-        with pytest.raises(NotBuilt, match="run `modelet layer --arch x86_64`"):
+        shutil.rmtree(Sources(tmp_path / "checkout").catalog("x86_64"))
+        with pytest.raises(NotBuilt, match=r"catalog-x86_64.* is missing: make it with `modelet build"):
             synthesise(tmp_path / "checkout", DEV, tmp_path / "out")
 
     def test_adding_a_model_touches_no_settings(self, tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from modelet_runtime.manifest import FILE_NAME, Manifest
 from support.manifests import manifest, specs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_WHEELS = {"aws_lambda_powertools", "jmespath", "orjson", "pybase64", "typing_extensions"}
 
 
 def demo(name: str, **changes: object) -> Manifest:
@@ -19,18 +17,13 @@ def demo(name: str, **changes: object) -> Manifest:
 
 
 def make_checkout(root: Path, models: Iterable[Manifest]) -> Path:
-    """Lay out models, contexts, wheels and functions below `root` as the toolchain leaves them."""
-    for part in (
-        "functions",
-        "layers/runtime/modelet_runtime",
-        "layers/runtime/requirements.txt",
-        "cdk.json",
-    ):
+    """Lay out models, contexts and functions below `root` as the toolchain leaves them."""
+    for part in ("functions", "layers/runtime/modelet_runtime", "cdk.json"):
         _copy(REPOSITORY / part, root / part)
     for model in models:
         add_model(root, model)
     for architecture in ("arm64", "x86_64"):
-        _make_wheels(root, architecture)
+        _make_catalog(root, architecture)
     return root
 
 
@@ -52,18 +45,11 @@ def add_model(root: Path, model: Manifest) -> None:
     (context / "runtime.tar").hardlink_to(shared)
 
 
-def _make_wheels(root: Path, architecture: str) -> None:
-    pins = dict(
-        line.split(" ")[0].split("==")
-        for line in (root / "layers/runtime/requirements.txt").read_text().splitlines()
-        if "==" in line
-    )
-    folder = root / "layers" / ".build" / "wheels" / f"{architecture}-0123456789abcdef"
-    folder.mkdir(parents=True)
-    for name in _WHEELS:
-        version = pins[name.replace("_", "-")]
-        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}/__init__.py", f"# {name} for {architecture}\n")
+def _make_catalog(root: Path, architecture: str) -> None:
+    folder = root / "layers" / ".build" / f"catalog-{architecture}" / "var" / "task"
+    for name in ("catalog/handler.py", "catalog/__pycache__/handler.cpython-313.pyc", "orjson/__init__.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"# {name} for {architecture}\n")
 
 
 def _copy(source: Path, target: Path) -> None:

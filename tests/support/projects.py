@@ -99,6 +99,8 @@ def write_project(root: Path, wheels: Path) -> Path:
         _write(root / "layers/options" / option / "requirements.txt", requirement(package, digest))
     _write(root / "functions/entrypoint.py", "import sys\n")
     _write(root / "functions/predict/handler.py", "def handler(event, context): ...\n")
+    _write(root / "functions/catalog/handler.py", "import helper\n")
+    _write(root / "functions/catalog/page.html", "<p>\n")
     _write(root / "functions/predict/Dockerfile", DOCKERFILE.read_text())
     return root
 

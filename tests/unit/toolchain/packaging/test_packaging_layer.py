@@ -97,7 +97,7 @@ def test_an_option_is_a_layer_of_its_own(workshop: Workshop) -> None:
 def test_the_functions_are_the_entry_point_and_the_handlers(workshop: Workshop, project: Path) -> None:
     (project / "functions/batch").mkdir()
     (project / "functions/batch/handler.py").write_text("")
-    (project / "functions/catalog").mkdir()
+    (project / "functions/catalog").mkdir(exist_ok=True)
     (project / "functions/catalog/handler.py").write_text("")
 
     sources = {name for name in files(workshop.functions()) if name.endswith(".py")}

@@ -166,12 +166,6 @@ def test_through_the_service(predictor: Predictor, service: Running, digits) -> 
     assert json.loads(body)["labels"] == to_array(expected[0])[0].tolist()
 
 
-def test_a_step_that_was_not_trained_with_still_agrees(tmp_path: Path) -> None:
-    """Parity is with the original and the same steps: a wrong scale is wrong in both."""
-    before = [{"name": "pixels"}, {"name": "scale", "divisor": 16}]
-    assert build(write(tmp_path / NAME, before)).version == 1
-
-
 def test_a_graph_that_differs_from_its_original_is_found_behind_steps(tmp_path: Path) -> None:
     train = TRAIN + (
         "\n_build = build\n"
@@ -182,11 +176,3 @@ def test_a_graph_that_differs_from_its_original_is_found_behind_steps(tmp_path: 
     )
     with pytest.raises(ProofFailed, match="output 'labels'"):
         build(write(tmp_path / NAME, train=train))
-
-
-def test_the_same_bytes_every_time(version: Version, tmp_path: Path) -> None:
-    model = write(tmp_path / NAME)
-    build(model)
-    again = served_version(model)
-    assert again is not None
-    assert again.manifest.files == version.manifest.files

@@ -13,7 +13,7 @@ from modelet.local.fleet import Fleet, Shelf, catalog, predict
 from modelet.local.function import Function
 from modelet.local.process import FunctionSpec
 from modelet.local.router import CATALOG, Serving, Target
-from modelet.repository import VERSIONS, ModelFolder, Repository
+from modelet.repository import VERSIONS, ModelFolder, Repository, Version
 from modelet_runtime.aliases import FILE_NAME
 from modelet_runtime.manifest import Manifest
 
@@ -40,6 +40,7 @@ class Deployment(Mapping[str, Serving]):
         start: Makes a function; its processes start with requests.
         say: Told what changed, in a line.
         snap_start: Whether the manifests' wish for SnapStart is granted.
+        about: What else a version's function is told by its environment.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Deployment(Mapping[str, Serving]):
         start: Callable[[FunctionSpec], Function],
         say: Callable[[str], None],
         snap_start: bool = False,
+        about: Callable[[Version], Mapping[str, str]] = lambda version: {},
     ) -> None:
         self._repository = repository
         self._scratch = scratch
         self._start = start
         self._say = say
         self._snap_start = snap_start
+        self._about = about
         self._stamps: dict[str, tuple[_Stamp, _Stamp]] = {}
         self._shelves: dict[str, Shelf] = {}
         self._serving: dict[str, Serving] = {}
@@ -134,7 +137,8 @@ class Deployment(Mapping[str, Serving]):
         fresh = []
         for number, version in shelf.versions.items():
             if (shelf.name, number) not in self._up:
-                spec = predict(version, is_live=version == shelf.standing.live, snap_start=self._snap_start)
+                is_live = version == shelf.standing.live
+                spec = predict(version, self._about(version), is_live=is_live, snap_start=self._snap_start)
                 fresh.append(self._new(spec))
                 self._up[shelf.name, number] = _Up(shelf.manifests[number], fresh[-1])
         if shelf.versions:

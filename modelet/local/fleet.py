@@ -81,6 +81,11 @@ class Fleet:
         return [trouble for shelf in self.shelves.values() for trouble in shelf.standing.troubles.values()]
 
     @property
+    def for_gpu(self) -> Sequence[Version]:
+        """The live versions whose graph an endpoint runs."""
+        return [version for version in self.live.values() if version.manifest.target == "gpu"]
+
+    @property
     def live(self) -> Mapping[str, Version]:
         """The version of each model that answers when none is named."""
         return {name: shelf.standing.live for name, shelf in self.shelves.items() if shelf.standing.live}
@@ -112,11 +117,12 @@ def catalog(index: Path) -> FunctionSpec:
     )
 
 
-def predict(version: Version, *, is_live: bool, snap_start: bool) -> FunctionSpec:
+def predict(version: Version, about: Mapping[str, str], *, is_live: bool, snap_start: bool) -> FunctionSpec:
     """The function of a version.
 
     Args:
         version: A complete one.
+        about: What else its environment tells it.
         is_live: Whether it is live, and so bears the model's bare name.
         snap_start: Whether the manifest's wish for SnapStart is granted, as a stage of `infra/` says.
     """
@@ -125,7 +131,7 @@ def predict(version: Version, *, is_live: bool, snap_start: bool) -> FunctionSpe
         name=manifest.name if is_live else f"{manifest.name}-{version.number}",
         folder=paths.functions(),
         handler="predict.handler.handler",
-        environment={"MODELET_MODEL_DIR": str(version.folder.resolve())},
+        environment={"MODELET_MODEL_DIR": str(version.folder.resolve()), **about},
         python_path=(paths.runtime_layer(),),
         version=str(version.number),
         memory_mib=manifest.resources.memory_mib,

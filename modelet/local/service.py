@@ -13,6 +13,7 @@ from rich.console import Console
 
 from modelet.errors import ServiceRefused
 from modelet.local.deployment import Deployment
+from modelet.local.endpoint.endpoints import Endpoints
 from modelet.local.examples import commands
 from modelet.local.fleet import Fleet
 from modelet.local.function import Function
@@ -63,12 +64,15 @@ class Service:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modelet-")))
             metrics = ServiceMetrics()
             logs = LogView(self._console, metrics)
+            fleet = Fleet.of(self._repository.models())
+            endpoints = await stack.enter_async_context(Endpoints(fleet.for_gpu, self.say))
             deployment = Deployment(
                 self._repository,
                 scratch,
                 lambda spec: Function(spec, scratch, logs, metrics),
                 self.say,
                 self._snap_start,
+                endpoints.environment,
             )
             gateway = Gateway(
                 Router(deployment),

@@ -1,6 +1,6 @@
 """Triton's `onnxruntime` backend for a machine without one: the wheel, called by Triton's Python backend.
 
-A model repository for NVIDIA's own backend runs on it unchanged, on the CPU. It is for trying out and for
+A model repository for NVIDIA's own backend runs on it unchanged. It is for trying out and for
 tests; in the cloud the container's own backend takes its place.
 """
 
@@ -26,7 +26,10 @@ class TritonPythonModel:
         path = os.path.join(args["model_repository"], args["model_version"], name)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("MODELET_THREADS", "1"))
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        wanted = ["CUDAExecutionProvider"] if args["model_instance_kind"] == "GPU" else []
+        there_are = onnxruntime.get_available_providers()
+        providers = [name for name in [*wanted, "CPUExecutionProvider"] if name in there_are]
+        self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         self._is_batched = config["max_batch_size"] > 0
         self._inputs = {given.name: len(given.shape) for given in self._session.get_inputs()}
         self._outputs = [given.name for given in self._session.get_outputs()]

@@ -56,12 +56,12 @@ def test_the_function_of_a_version(tmp_path: Path) -> None:
     resources = Resources(memory_mib=3538, timeout_s=7, max_concurrency=3)
     add(tmp_path, "a_a", 4, resources=resources)
     version = fleet_of(tmp_path).live["a_a"]
-    live = predict(version, is_live=True, snap_start=False)
+    live = predict(version, {}, is_live=True, snap_start=False)
     assert (live.name, live.version, live.memory_mib, live.timeout_s) == ("a_a", "4", 3538, 7)
     assert (live.concurrency, live.snap_start) == (3, False)
     assert live.environment == {"MODELET_MODEL_DIR": str(tmp_path / "a_a" / "versions" / "4")}
     assert live.python_path == (paths.runtime_layer(),)
-    beside = predict(version, is_live=False, snap_start=True)
+    beside = predict(version, {}, is_live=False, snap_start=True)
     assert (beside.name, beside.snap_start) == ("a_a-4", True)
     index = catalog(tmp_path / "index.json")
     assert index.environment == {"MODELET_INDEX": str(tmp_path / "index.json")}

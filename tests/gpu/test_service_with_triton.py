@@ -27,15 +27,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     endpoint = {"max_batch_size": 32, "preferred_batch_sizes": [8, 32], "queue_delay_us": 2000}
     sections = {"output": {"steps": [{"name": "labels"}]}}
     for_gpu = {"target": "gpu", "labels": LABELS}
-    build(
-        write_model(
-            models / "scores_gpu",
-            softmax(),
-            model={"target": "gpu", "labels": LABELS},
-            endpoint=endpoint,
-            **sections,
-        )
-    )
+    build(write_model(models / "scores_gpu", softmax(), model=for_gpu, endpoint=endpoint, **sections))
     build(write_model(models / "scores_cpu", softmax(), model={"labels": LABELS}, **sections))
     with running(models) as service:
         yield service

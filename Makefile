@@ -76,6 +76,7 @@ test-infra: install-infra  ## Tests of the CDK app
 
 test-containers: install  ## Images under the emulator in containers as tight as Lambda's (root on Debian)
 	@sh tests/container/setup.sh
+	@$(BIN)/modelet build
 	@$(BIN)/python -m pytest tests/container
 
 test-clients: install install-kserve  ## KServe's own client against the service
@@ -119,6 +120,9 @@ docs: install  ## Generate docs/cli.md, and the tables of docs/models.md, anew
 EXTRAS := --extra sklearn --extra examples --extra dev
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+# What ships; a layer's own options stand in its requirements.in behind `# lock:`.
+COMPILE_LAYER = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+  --no-emit-index-url --no-header
 
 lock: install  ## Pin and hash the dependencies anew
 	@$(PIP) install --quiet uv
@@ -131,6 +135,10 @@ lock: install  ## Pin and hash the dependencies anew
 	  $(COMPILE) --output-file requirements/$$peer.lock requirements/$$peer.in; \
 	done
 	@$(COMPILE) --no-deps --output-file requirements/gpu-local.lock requirements/gpu-local.in
+	@for layer in layers/runtime layers/options/*; do \
+	  $(COMPILE_LAYER) $$(sed -n 's/^# lock: //p' $$layer/requirements.in) \
+	    --output-file $$layer/requirements.txt $$layer/requirements.in; \
+	done
 
 clean:  ## Remove .venv, caches and built binaries
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache cdk.out build *.egg-info layers/.build

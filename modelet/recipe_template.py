@@ -11,11 +11,19 @@ from modelet.recipe import Batch, Endpoint, Export, Golden, Model, Optimize, Res
 
 _HEAD = "How {name} is built: `modelet build {name}`. Keys commented out show a default or an example."
 _STEPS = """\
-# Steps in front of the graph, in order: from a body as people have it to the graph's inputs.
+# Steps in front of the model, in order: from a body as people have it to what the model takes. Those of
+# the runtime come first, then those that become part of the graph: `modelet steps` lists them all.
 # [[input.steps]]
 # name = "image"
 
-# Steps behind the graph, in order: from the graph's outputs to an answer as people read it.
+# [[input.steps]]
+# name = "pixels"
+
+# Steps behind the model, in order: from what it gives to an answer as people read it. Here those of the
+# graph come first.
+# [[output.steps]]
+# name = "softmax"
+
 # [[output.steps]]
 # name = "labels"
 """

@@ -77,7 +77,7 @@ class Pixels(InputStep):
         if inner.rank < _PICTURE_AXES:
             return None
         first, last = (inner.dims[axis] in _CHANNEL_COUNTS for axis in (-3, -1))
-        if first and last:
+        if first is last and (first or inner.rank > _PICTURE_AXES):
             raise Misfit(f'{inner} may be "CHW" or "HWC": say which with layout')
         return "CHW" if first else "HWC" if last else None
 

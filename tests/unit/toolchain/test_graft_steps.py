@@ -87,6 +87,11 @@ class TestPixels:
         pixels = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
         assert grafted.agreed(x=pixels)["y"].ravel().tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
 
+    def test_an_unknown_layout_is_refused(self):
+        message = r'input \'x\': FP32\[\?,\?,\?,\?\] may be "CHW" or "HWC": say which with layout'
+        with pytest.raises(RecipeRefused, match=message):
+            graft(identity(FLOAT, ("n", "c", "h", "w")), [{"name": "pixels"}])
+
     def test_an_unclear_layout_is_refused(self):
         proto = identity(FLOAT, ("n", 3, 8, 3))
         with pytest.raises(
@@ -227,6 +232,25 @@ class TestProbabilities:
     def test_other_than_floats_are_refused(self, name):
         with pytest.raises(RecipeRefused, match=r"the model has y INT64\[\?,3\]"):
             graft(identity(INT64), after=[{"name": name}])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"name": "softmax"},
+        {"name": "sigmoid"},
+        {"name": "threshold"},
+        {"name": "scale", "divisor": [1, 2, 3]},
+        {"name": "l2_normalise"},
+        {"name": "top_k", "k": 2},
+    ],
+    ids=lambda step: step["name"],
+)
+def test_other_precisions(step, dtype):
+    onnx_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(dtype)
+    graft(identity(onnx_type), after=[step]).agreed(x=x, rtol=2e-3 if dtype == np.float16 else 1e-6)
 
 
 class TestTopK:

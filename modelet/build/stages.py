@@ -166,7 +166,7 @@ class Stages:
             resources=recipe.resources.to_manifest(),
             endpoint=recipe.endpoint.to_manifest() if recipe.model.target == "gpu" else None,
             batch=recipe.batch.to_manifest() if recipe.batch.enabled else None,
-            layers=(*parts.layers, *(["batch"] if recipe.batch.enabled else [])),
+            layers=(*parts.layers, *(["aws", "columns"] if recipe.batch.enabled else [])),
             files={},
             tools=CONVERTERS[source.original.kind].versions(),
         )

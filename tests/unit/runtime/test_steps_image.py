@@ -1,3 +1,5 @@
+import base64
+import json
 import random
 import struct
 import warnings
@@ -28,6 +30,8 @@ PHOTO = np.stack(
     axis=-1,
 ).astype(np.uint8)
 
+TRANSFORMED = json.loads((Path(__file__).parents[2] / "golden" / "steps" / "pictures.json").read_text())
+
 
 def save(pixels: np.ndarray | Image.Image, form: str = "PNG", **options: Any) -> bytes:
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
@@ -48,7 +52,7 @@ def pixels(data: Any, shape: tuple[int, ...] = (-1, -1, -1, 3), **parameters: An
     encoded = pipeline(shape, **parameters).encode(data)
     assert isinstance(encoded, Encoded)
     tensor = encoded.tensors["pixels"]
-    dtype = {"UINT8": np.uint8, "FP32": np.float32, "INT32": np.int32, "FP16": np.float16}
+    dtype = {"UINT8": "u1", "FP32": "f4", "INT32": "i4", "FP16": "f2", "FP64": "f8", "INT64": "i8"}
     return np.frombuffer(tensor.buffer, dtype[tensor.datatype.name]).reshape(tensor.shape)
 
 
@@ -67,8 +71,6 @@ def test_decodes_as_pillow_does(form):
 
 
 def test_takes_base64_in_json():
-    import base64
-
     np.testing.assert_array_equal(pixels({"b64": base64.b64encode(save(PHOTO)).decode()}), PHOTO)
     assert pipeline().media_types == ("image/*", "application/octet-stream", "application/json")
 
@@ -83,6 +85,37 @@ def test_turns_the_picture_upright(orientation):
     by_hand = {1: PHOTO, 3: PHOTO[::-1, ::-1], 6: np.rot90(PHOTO, -1), 8: np.rot90(PHOTO)}
     if orientation in by_hand:
         np.testing.assert_array_equal(pixels(data), by_hand[orientation])
+
+
+@pytest.mark.parametrize("case", TRANSFORMED, ids=lambda case: "-".join(map(str, case["size"])))
+def test_gives_what_torchvision_and_tensorflow_give(case):
+    width, height = case["size"]
+    y, x, channel = np.mgrid[:height, :width, :3]
+    picture = ((x * 7 + y * 13 + channel * 50 + x * y % 31 * 5) % 256).astype(np.uint8)
+    made = pixels(save(picture), **case["parameters"])
+    expected = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(made.shape)
+    np.testing.assert_array_equal(made, expected)
+
+
+class TestSeveralInputs:
+    def test_the_other_fields_are_the_other_inputs(self):
+        inputs = specs(pixels=("UINT8", -1, 40, 60, 3), scale=("FP32", -1, 1))
+        step = Step("image", {"input": "pixels", "field": "photo"})
+        made = build(manifest(inputs, specs(y=("FP32", -1)), input_steps=(step,)), Path())
+        encoded = made.encode({"photo": save(PHOTO), "scale": 0.5})
+        assert isinstance(encoded, Encoded)
+        assert encoded.tensors["pixels"].shape == (40, 60, 3)
+        assert list(encoded.tensors["scale"].values()) == [0.5]
+        with pytest.raises(ClientError, match="'scale' is missing"):
+            made.encode(save(PHOTO))
+
+    def test_two_steps_feed_two_inputs(self):
+        inputs = specs(left=("UINT8", -1, 4, 4, 3), right=("UINT8", -1, 8, 8, 3))
+        steps = (Step("image", {"input": name, "field": name}) for name in ("left", "right"))
+        made = build(manifest(inputs, specs(y=("FP32", -1)), input_steps=tuple(steps)), Path())
+        encoded = made.encode({"left": save(PHOTO), "right": {"b64": base64.b64encode(save(PHOTO)).decode()}})
+        assert isinstance(encoded, Encoded)
+        assert [tensor.shape for tensor in encoded.tensors.values()] == [(4, 4, 3), (8, 8, 3)]
 
 
 class TestMode:
@@ -150,7 +183,18 @@ class TestSize:
         made = pixels(save(PHOTO), (-1, 40, 40, 3), fit="crop")
         np.testing.assert_array_equal(made, PHOTO[:, 10:50])
 
-    @pytest.mark.parametrize(("datatype", "dtype"), [("FP32", "f4"), ("INT32", "i4"), ("FP16", "f2")])
+    def test_a_part_is_cut_out_first(self):
+        np.testing.assert_array_equal(pixels(save(PHOTO), crop=[10, 5, 50, 30]), PHOTO[5:30, 10:50])
+
+    def test_center_pads_with_the_fill(self):
+        made = pixels(save(PHOTO), (-1, 44, 20, 3), fit="center", fill=7)
+        np.testing.assert_array_equal(made[2:42], PHOTO[:, 20:40])
+        assert (made[[0, 1, 42, 43]] == 7).all()
+
+    @pytest.mark.parametrize(
+        ("datatype", "dtype"),
+        [("FP32", "f4"), ("INT32", "i4"), ("FP16", "f2"), ("FP64", "f8"), ("INT64", "i8")],
+    )
     def test_takes_the_graphs_datatype(self, datatype, dtype):
         made = pixels(save(PHOTO), (-1, 40, 60, 3), datatype=datatype)
         assert made.dtype == np.dtype(dtype)
@@ -195,10 +239,24 @@ class TestRefuses:
         with pytest.raises(InvalidRequest, match="image"):
             pixels(data)
 
-    @pytest.mark.parametrize("value", ["text", 3, None, ["list"], {"a": 1}])
+    @pytest.mark.parametrize("value", ["text", 3, None, ["list"], {"image": 1}, {"image": {"a": 1}}])
     def test_what_is_no_bytes(self, value):
         with pytest.raises(InvalidRequest, match="bytes of a picture"):
             pixels(value)
+
+    def test_a_record_without_it(self):
+        with pytest.raises(InvalidRequest, match="expected the field 'image', got a"):
+            pixels({"a": 1})
+
+    def test_a_part_that_is_not_there(self):
+        with pytest.raises(InvalidRequest, match="60x40 pixels, and 61x40 are cut from it"):
+            pixels(save(PHOTO), crop=[0, 0, 61, 40])
+
+    def test_a_bomb_made_by_resizing(self):
+        with pytest.raises(
+            InvalidRequest, match="at most 50000000 pixels, got 1x9000, which become 256x2304000"
+        ):
+            pixels(save(np.zeros((9_000, 1), np.uint8)), shorter=256)
 
     def test_a_bomb_before_it_is_decoded(self):
         def chunk(kind: bytes, content: bytes) -> bytes:
@@ -249,12 +307,28 @@ class TestRefuses:
         assert str(caught.value).startswith("input.steps: step 'image': ")
         assert text in str(caught.value)
 
-    def test_a_model_of_several_inputs(self):
+    def test_a_model_of_several_inputs_if_none_is_named(self):
         made = manifest(
             specs(a=("UINT8", -1), b=("UINT8", -1)), specs(y=("FP32", -1)), input_steps=(Step("image"),)
         )
-        with pytest.raises(ArtifactError, match="one input, got a, b"):
+        with pytest.raises(ArtifactError, match="input: expected the name of one of the model's inputs a, b"):
             build(made, Path())
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"crop": 0.0}, "crop: expected more than 0 and at most 1, got 0.0"),
+            ({"crop": 1.5}, "at most 1, got 1.5"),
+            ({"crop": [5, 0, 5, 9]}, "left < right and upper < lower, got [5, 0, 5, 9]"),
+            ({"crop": [-1, 0, 5, 9]}, "left < right"),
+            ({"crop": [1, 2, 3]}, "a list [an integer, an integer, an integer, an integer]"),
+            ({"shorter": 0}, "shorter: expected at least 1"),
+        ],
+    )
+    def test_parameters_out_of_range(self, changes, text):
+        with pytest.raises(ArtifactError) as caught:
+            pipeline(**changes)
+        assert text in str(caught.value)
 
 
 SAMPLES = [save(PHOTO, form) for form in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")]

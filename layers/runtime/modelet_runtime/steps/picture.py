@@ -59,7 +59,7 @@ class Picture:
             if image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
             ImageOps.exif_transpose(image, in_place=True)
-            return self._convert(image)
+            return self._convert(self._cropped(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise InvalidRequest("image", f"at most {limit} pixels", str(error)) from error
         except UnidentifiedImageError as error:
@@ -68,6 +68,19 @@ class Picture:
             raise
         except Exception as error:  # Pillow's decoders raise whatever a broken file makes them
             raise InvalidRequest("image", "a complete picture", f"{type(error).__name__}: {error}") from error
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        crop = self._parameters.crop
+        if crop is None:
+            return image
+        width, height = image.size
+        if isinstance(crop, tuple):
+            if crop[2] > width or crop[3] > height:
+                raise ValueError(f"{width}x{height} pixels, and {crop[2]}x{crop[3]} are cut from it")
+            return image.crop(crop)
+        # Source: https://www.tensorflow.org/api_docs/python/tf/image/central_crop
+        left, upper = int((width - width * crop) / 2), int((height - height * crop) / 2)
+        return image.crop((left, upper, width - left, height - upper))
 
     def _convert(self, image: Image.Image) -> Image.Image:
         if image.mode.startswith("I;16"):
@@ -81,16 +94,39 @@ class Picture:
             image = Image.alpha_composite(over, image.convert("RGBA"))
         return image.convert(self._mode)
 
+    def _shortened(self, size: tuple[int, int], shorter: int) -> tuple[int, int]:
+        """The size at which the shorter side has this length, cut off as torchvision's `Resize` does."""
+        width, height = (max(1, int(shorter * side / min(size))) for side in size)
+        if width * height > self._parameters.max_pixels:
+            actual = f"{size[0]}x{size[1]}, which become {width}x{height}"
+            raise InvalidRequest("image", f"at most {self._parameters.max_pixels} pixels", actual)
+        return width, height
+
     def _resize(self, image: Image.Image) -> Image.Image:
+        parameters, resampling = self._parameters, _FILTERS[self._parameters.filter]
+        if parameters.shorter is not None:
+            image = image.resize(self._shortened(image.size, parameters.shorter), resampling)
         if self._size is None or self._size == image.size:
             return image
-        parameters, resampling = self._parameters, _FILTERS[self._parameters.filter]
         if parameters.fit == "letterbox":
             fill = (parameters.fill,) * len(image.getbands())
             return ImageOps.pad(image, self._size, resampling, color=fill)
+        if parameters.fit == "center":
+            return _centred(image, self._size, parameters.fill)
         if parameters.fit == "crop":
             return ImageOps.fit(image, self._size, resampling)
         return image.resize(self._size, resampling)
+
+
+def _centred(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+    """The middle of a picture, padded where it is smaller, as torchvision's `CenterCrop` places it."""
+    left, upper = (
+        -((wanted - actual) // 2) if actual < wanted else round((actual - wanted) / 2)
+        for actual, wanted in zip(image.size, size, strict=True)
+    )
+    canvas = Image.new(image.mode, size, (fill,) * len(image.getbands()))
+    canvas.paste(image, (-left, -upper))
+    return canvas
 
 
 def _has_light_border(image: Image.Image) -> bool:

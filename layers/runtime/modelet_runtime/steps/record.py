@@ -15,6 +15,7 @@ from modelet_runtime.errors import (
 from modelet_runtime.manifest import TensorSpec
 from modelet_runtime.steps.b64 import from_b64, is_b64
 from modelet_runtime.steps.base import Cell, Value
+from modelet_runtime.steps.widen import WIDER, widened
 from modelet_runtime.tensor import DATATYPES, Datatype, Tensor
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
@@ -58,6 +59,8 @@ def to_tensor(spec: TensorSpec, value: Value) -> Tensor:
         shape = _fitting(spec, value.shape)
         if value.datatype is datatype:
             return Tensor(spec.name, datatype, shape, value.data)
+        if value.datatype.name == "UINT8" and spec.datatype in WIDER:
+            return Tensor(spec.name, datatype, shape, widened(value.buffer, datatype))
         values: Sequence[Any] = list(value.values())
     else:
         given, values = _flatten(spec, value)

@@ -97,6 +97,11 @@ def samples() -> NDArray[np.float32]:
     return split().held_out_pixels.astype(np.float32)
 
 
+def targets() -> NDArray[np.int64]:
+    """Which digits these are."""
+    return split().held_out_digits
+
+
 def _as_seen(pixels: Pixels, drawing: Drawing) -> Pixels:
     """What the image step of this model makes of pictures of digits."""
     [step] = tomllib.loads(Path(__file__).with_name("model.toml").read_text())["input"]["steps"]

@@ -19,13 +19,14 @@ All times are milliseconds of one thread count, that of the function; what is no
         Runtime, which only stands for comparison), left_out (nodes), bytes, gzip_bytes (of the file),
         accuracy (runs, top1_agreement, cosine, cosine_min, max_abs_diff: beside the original; accuracy,
         accuracy_drop: against right answers), latency_ms and session_load_ms (median, p95), race (in
-        alternation with fp32: ratio, ratio_95, rounds, latency_ms, champion_ms), peak_mib, zeros (share of
-        its prunable weights), failure, rejected (why it did not win; empty for the winner)
+        alternation with fp32: ratio, ratio_95, rounds, latency_ms, champion_ms), peak_mib, failure, rejected
+        (why it did not win; empty for the winner)
     batch_curve   of the winner, where the batch axis is variable: rows, latency_ms (median), peak_mib
     saturation    of an int8 winner: pairs of weights, how many of them would be unsafe on a CPU without
                   VNNI, and accuracy_by_guard (pairs: as it is served; 7bit: ONNX Runtime's reduce_range;
                   none). null for others
-    pruning       share, zeros (that came of it), gzip_ratio (of fp32), accuracy; null where none was asked
+    pruning       share, zeros (of all prunable weights), gzip_ratio (beside fp32), accuracy; null where
+                  none was asked for
     sensitivity   by candidate whose sensitive nodes were looked for: nodes and the error they bring alone
     machine       cpu, cpus, vnni, architecture, system, python
     tools         versions

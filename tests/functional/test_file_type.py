@@ -153,7 +153,8 @@ def test_agrees_on_the_samples_of_the_recipe(model, package):
     labels = {
         path.name: check(model, package, path.read_bytes()) for path in sorted(FOLDER.glob("samples/*"))
     }
-    assert labels == {
+    assert len(set(labels.values())) >= 60, "these are files of few kinds"
+    assert labels.items() >= {
         "backup.sh": "shell",
         "letter.txt": "txt",
         "matrix.c": "c",
@@ -163,7 +164,7 @@ def test_agrees_on_the_samples_of_the_recipe(model, package):
         "page.html": "html",
         "report.py": "python",
         "schema.sql": "sql",
-    }
+    }.items()
 
 
 SNIPPETS = st.sampled_from(

@@ -1,17 +1,20 @@
 """One candidate's turn: loaded, asked and timed beside fp32; a failure at any point is its own."""
 
 import gzip
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from modelet.build.contest.contestant import Contestant, Retired
 from modelet.build.contest.entry import Entry
 from modelet.build.contest.judges import Judges, named
-from modelet.build.contest.race import Timing, loads, race
+from modelet.build.contest.race import Timing, loads, race, warm_ms
 from modelet.build.quantise.accuracy import compare
 
 _TIMED_INPUTS = 12
-_CHAMPION_RUNS = 31
+_CHAMPION_ROUNDS = 31
 
 
 class Bouts:
@@ -52,6 +55,31 @@ class Bouts:
             if contestant is not self._champion:
                 contestant.close()
 
+    def compare(self, finalists: Sequence[tuple[Entry, Path]]) -> list[Entry]:
+        """Time those that are near each other once more, all in one alternation with fp32.
+
+        Args:
+            finalists: Candidates that were measured, and their files.
+        """
+        assert self._champion is not None, "fp32 comes first"
+        with ExitStack() as running:
+            challengers = {}
+            for entry, path in finalists:
+                contestant = running.enter_context(Contestant(path, self._threads))
+                self._keep(contestant)
+                challengers[entry.name] = contestant
+            races = race(challengers, self._champion, len(self._timed))
+            load_ms = loads(challengers)
+        return [
+            replace(
+                entry,
+                race=races[entry.name],
+                latency_ms=races[entry.name].latency_ms,
+                session_load_ms=load_ms[entry.name],
+            )
+            for entry, _ in finalists
+        ]
+
     def close(self) -> None:
         """End the champion's process."""
         if self._champion is not None:
@@ -64,14 +92,18 @@ class Bouts:
         for case in judges.batches:
             compare([named(case.outputs)], [named(contestant.run(case.inputs))])  # refuses another shape
         peak_mib = round(contestant.peak_mib(), 1)  # before anything that a function would not do
-        for inputs in self._timed:
-            contestant.keep(inputs)
+        self._keep(contestant)
         found = replace(entry, accuracy=accuracy, peak_mib=peak_mib)
         if self._champion is None:
             self._champion = contestant
-            costs = [contestant.time_ms(turn % len(self._timed), 1) for turn in range(_CHAMPION_RUNS)]
-            found = replace(found, latency_ms=Timing.of(costs[1:]))
+            runs = ceil(1.0 / warm_ms(contestant, 0))
+            turns = (turn % len(self._timed) for turn in range(_CHAMPION_ROUNDS))
+            found = replace(found, latency_ms=Timing.of([contestant.time_ms(turn, runs) for turn in turns]))
         elif self._is_timed:
-            run = race(contestant, self._champion, len(self._timed))
+            run = race({entry.name: contestant}, self._champion, len(self._timed))[entry.name]
             found = replace(found, race=run, latency_ms=run.latency_ms)
-        return replace(found, session_load_ms=loads(contestant))
+        return replace(found, session_load_ms=loads({entry.name: contestant})[entry.name])
+
+    def _keep(self, contestant: Contestant) -> None:
+        for inputs in self._timed:
+            contestant.keep(inputs)

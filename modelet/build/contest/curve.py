@@ -8,13 +8,14 @@ from pathlib import Path
 from statistics import median
 
 from modelet.build.contest.contestant import Contestant, Retired
+from modelet.build.contest.race import warm_ms
 from modelet.build.samples import Inputs
 from modelet_runtime.stacking import stack
 from modelet_runtime.tensor import Tensor
 
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 _LEAST_MS = 1.0
-_BUDGET_MS = 300.0
+_BUDGET_MS = 100.0
 _FEWEST, _MOST = 5, 60
 # A run that takes longer than this is no batch that a function would wait for.
 _LONGEST_RUN_MS = 5000.0
@@ -53,7 +54,7 @@ def _points(contestant: Contestant, alike: Sequence[Inputs]) -> Iterator[Point]:
     for number, rows in enumerate(ROWS):
         try:
             contestant.keep(_batch(islice(cycle(alike), rows)))
-            once_ms = max(contestant.time_ms(number, 2), 1e-3)
+            once_ms = warm_ms(contestant, number)
         except Retired:  # out of memory, or a graph that only claims to take many rows
             return
         runs = ceil(_LEAST_MS / once_ms)

@@ -1,7 +1,7 @@
-"""Two contestants in alternation: whatever slows the machine down slows both."""
+"""Contestants in alternation: whatever slows the machine down slows all of them."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,10 +9,9 @@ from modelet.bench.sampling import alternate, ratio
 from modelet.build.contest.contestant import Contestant
 
 _FEWEST_ROUNDS, _MOST_ROUNDS = 24, 240
-_BUDGET_MS = 1500.0
+_BUDGET_MS = 750.0  # for each of them
 # One measurement takes at least this long, so that the clock and the message cost nothing beside it.
 _LEAST_MS = 1.0
-_CHALLENGER, _CHAMPION = "challenger", "champion"
 _LOADS = 5
 
 
@@ -49,34 +48,46 @@ class Race:
     rounds: int
 
 
-def race(challenger: Contestant, champion: Contestant, inputs: int) -> Race:
-    """Time both on the same inputs, in turn.
+def race(challengers: Mapping[str, Contestant], champion: Contestant, inputs: int) -> dict[str, Race]:
+    """Time all on the same inputs, in turn.
 
     Args:
-        challenger: Whose time is wanted.
-        champion: What it is compared with.
-        inputs: How many inputs both have kept; each round takes the next of them.
+        challengers: Whose times are wanted, by name.
+        champion: What each of them is compared with.
+        inputs: How many inputs all have kept; each round takes the next of them.
     """
-    both = {_CHALLENGER: challenger, _CHAMPION: champion}
-    once_ms = {name: max(each.time_ms(0, 2), 1e-3) for name, each in both.items()}
+    everyone = {"": champion, **challengers}
+    once_ms = {name: warm_ms(each, 0) for name, each in everyone.items()}
     runs = {name: ceil(_LEAST_MS / cost) for name, cost in once_ms.items()}
     round_ms = sum(cost * runs[name] for name, cost in once_ms.items())
-    rounds = min(_MOST_ROUNDS, max(_FEWEST_ROUNDS, int(_BUDGET_MS / round_ms)))
-    turns = dict.fromkeys(both, 0)
+    rounds = min(_MOST_ROUNDS, max(_FEWEST_ROUNDS, int(_BUDGET_MS * len(everyone) / round_ms)))
+    turns = dict.fromkeys(everyone, 0)
 
     def measure(name: str) -> float:
         turns[name] += 1
-        return both[name].time_ms(turns[name] % inputs, runs[name])
+        return everyone[name].time_ms(turns[name] % inputs, runs[name])
 
-    samples = alternate({name: lambda name=name: measure(name) for name in both}, rounds)  # type: ignore[misc]
-    ours, theirs = samples[_CHALLENGER], samples[_CHAMPION]
+    samples = alternate({name: lambda name=name: measure(name) for name in everyone}, rounds)  # type: ignore[misc]
+    return {name: _compare(samples[name], samples[""]) for name in challengers}
+
+
+def warm_ms(contestant: Contestant, kept: int) -> float:
+    """About how long one run takes once caches are warm; the very first ones take several times as long."""
+    cold_ms = max(contestant.time_ms(kept, 2), 1e-3)
+    if cold_ms > _LEAST_MS:
+        return cold_ms
+    return max(contestant.time_ms(kept, ceil(_LEAST_MS / cold_ms)), 1e-3)
+
+
+def loads(contestants: Mapping[str, Contestant]) -> dict[str, Timing]:
+    """Creating a session, several times, in turn."""
+    samples = alternate({name: each.load_ms for name, each in contestants.items()}, _LOADS)
+    return {name: Timing.of(costs) for name, costs in samples.items()}
+
+
+def _compare(ours: Sequence[float], theirs: Sequence[float]) -> Race:
     # Inputs differ in length, so medians of times would compare different inputs.
     shares = [a / b for a, b in zip(ours, theirs, strict=True)]
     compared = ratio("", {"share": shares}, lambda medians: medians["share"], None)
     interval = (round(compared.low, 3), round(compared.high, 3))
-    return Race(Timing.of(ours), Timing.of(theirs), round(compared.value, 3), interval, rounds)
-
-
-def loads(contestant: Contestant) -> Timing:
-    """Creating a session, several times."""
-    return Timing.of([contestant.load_ms() for _ in range(_LOADS)])
+    return Race(Timing.of(ours), Timing.of(theirs), round(compared.value, 3), interval, len(ours))

@@ -1,6 +1,6 @@
 """A contest's outcome, and its part of the passport."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,38 @@ from modelet.build.contest.judges import Judges
 from modelet.build.contest.settings import Settings
 from modelet.build.contest.verdict import Verdict
 from modelet.build.optimise import Artifact
-from modelet.build.quantise.accuracy import Bound
+from modelet.build.quantise.accuracy import Accuracy, Bound
 from modelet.build.quantise.formula import Formula
 from modelet.build.quantise.protection import Protection
+from modelet.build.quantise.prune import zeros
+from modelet.build.quantise.quantiser import Quantiser
 from modelet.build.quantise.sensitivity import Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What setting small weights to zero does by itself.
+
+    Attributes:
+        share: What the recipe asks for.
+        zeros: The share of all prunable weights that are zero then.
+        gzip_ratio: The compressed file beside that of fp32 as it is.
+        accuracy: Its answers beside the original's.
+    """
+
+    share: float
+    zeros: float
+    gzip_ratio: float
+    accuracy: Accuracy
+
+    @classmethod
+    def of(cls, share: float, quantiser: Quantiser, entries: Sequence[Entry]) -> "Pruning | None":
+        """Compare fp32 with its pruned self; None where nothing was pruned."""
+        pruned = next((entry for entry in entries if entry.formula == Formula(prune=share)), None)
+        if not share or pruned is None or pruned.accuracy is None:
+            return None
+        ratio = pruned.gzip_bytes / entries[0].gzip_bytes
+        return cls(share, round(zeros(quantiser.base(share)), 4), round(ratio, 4), pruned.accuracy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +58,7 @@ class Contest:
         judges: The samples.
         protection: How the winner's weights are kept from saturating; None where they need not be.
         sensitivities: The error of each node, by the candidate whose sensitive nodes were looked for.
+        pruning: What pruning does by itself; None where it was not asked for.
         curve: The winner's time and memory by rows; empty without a batch axis.
         settings: What the contest was told.
         seconds: How long it took.
@@ -43,6 +72,7 @@ class Contest:
     judges: Judges
     protection: Protection | None
     sensitivities: Mapping[str, Sensitivity]
+    pruning: Pruning | None
     curve: tuple[Point, ...]
     settings: Settings
     seconds: float
@@ -93,6 +123,7 @@ class Contest:
             ],
             "batch_curve": [asdict(point) for point in self.curve],
             "saturation": self.protection.to_dict() if self.protection else None,
+            "pruning": asdict(self.pruning) if self.pruning else None,
             "sensitivity": {
                 name: [{"nodes": list(unit.nodes), "error": error} for unit, error in found.errors]
                 for name, found in self.sensitivities.items()

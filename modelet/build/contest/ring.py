@@ -1,20 +1,24 @@
 """The contest: candidates are made, measured, mended where they lose too much, and judged."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import onnx
 
 from modelet.build.cases import Runs
 from modelet.build.contest.bout import Bouts
 from modelet.build.contest.budget import Budget, OverBudget
+from modelet.build.contest.contestant import Retired
 from modelet.build.contest.curve import batch_curve
 from modelet.build.contest.entry import Entry
 from modelet.build.contest.judges import Judges, named
 from modelet.build.contest.layout import gains_a_layout
-from modelet.build.contest.record import Contest
+from modelet.build.contest.mend import mend
+from modelet.build.contest.record import Contest, Pruning
 from modelet.build.contest.settings import Settings
-from modelet.build.contest.verdict import NOISE, judge
+from modelet.build.contest.verdict import judge, passing
 from modelet.build.optimise import Artifact, Candidate, optimise
 from modelet.build.quantise.accuracy import Bound, suitable_metric
 from modelet.build.quantise.candidates import formulas
@@ -31,6 +35,11 @@ STOCK = "stock"
 _STOCK_ABOUT = "the original in stock ONNX Runtime, optimised for this machine alone"
 _MENDED = ("int8-dynamic", "int8-static")
 _LONGEST_REASON = 240
+# Who is within this of the fastest may be the fastest; more than a few would only crowd memory.
+_NEAR = 1.25
+_FINALISTS = 5
+# A layout has not been seen to make a graph faster than by this factor.
+_MOST_GAINED = 2.0
 
 
 def hold(
@@ -84,6 +93,7 @@ class _Ring:
             for precision in _MENDED:
                 self._mend(precision)
             self._compare_with_stock()
+            self._decide_close_races()
         finally:
             self._bouts.close()
         return self._close()
@@ -119,7 +129,7 @@ class _Ring:
             if entry.failure and formula == Formula():
                 raise ProofFailed(f"the fp32 artifact does not run: {entry.failure}")
         self._entries.append(entry)
-        if self._settings.is_timed and self._admits(entry) and gains_a_layout(self._artifacts[formula]):
+        if self._is_promising(entry) and gains_a_layout(self._artifacts[formula]):
             laid_out = Entry.of(formula, ONNX_FILE)
             self._report(f"{laid_out.name}: measuring")
             self._entries.append(self._bouts.measure(laid_out, self._artifacts[formula].onnx))
@@ -134,27 +144,12 @@ class _Ring:
         return self._artifacts[formula]
 
     def _mend(self, precision: str) -> None:
-        """Leave the most sensitive nodes out of an int8 candidate that is fast but loses too much."""
-        tried = [entry for entry in self._entries if entry.precision == precision and not entry.failure]
-        if not tried or any(self._admits(entry) for entry in tried):
-            return
-        best = max(tried, key=self._nearness)
-        assert best.formula is not None
-        if best.time > 1 + NOISE:
-            return
-
-        def progress(done: int, total: int) -> None:
-            self._budget.check()
-            self._report(f"{best.name}: node {done} of {total}")
-
-        try:
-            found = self._quantiser.sensitive(best.formula, self._bound, progress)
-        except OverBudget:
-            return
-        self._sensitivities[best.name] = found
-        if found.left_out is not None:
-            names = tuple(name for unit in found.left_out for name in unit.nodes)
-            self._try(replace(best.formula, left_out=names))
+        tried = [entry for entry in self._entries if entry.precision == precision]
+        mended = mend(tried, self._quantiser, self._bound, self._budget, self._report)
+        if mended is not None:
+            self._sensitivities[mended.of] = mended.sensitivity
+            if mended.formula is not None:
+                self._try(mended.formula)
 
     def _compare_with_stock(self) -> None:
         """Measure the original as anyone would run it, for comparison."""
@@ -165,6 +160,24 @@ class _Ring:
         path.write_bytes(self._quantiser.graph.SerializeToString(deterministic=True))
         self._entries.append(self._bouts.measure(Entry(STOCK, _STOCK_ABOUT, file=path.name), path))
         path.unlink()
+
+    def _decide_close_races(self) -> None:
+        """Race those near the front against each other: one by one, noise would choose among them."""
+        front = [entry for entry in passing(self._entries, self._bound)[1:] if entry.race]
+        fastest = min((entry.time for entry in front), default=1.0)
+        near = sorted((entry for entry in front if entry.time <= fastest * _NEAR), key=lambda e: e.time)
+        if len(near) < 2:
+            return
+        self._report("the final")
+        finalists = [(entry, self._path(entry)) for entry in near[:_FINALISTS]]
+        with suppress(Retired):  # the figures they have stand
+            for entry in self._bouts.compare(finalists):
+                position = [other.name for other in self._entries].index(entry.name)
+                self._entries[position] = entry
+
+    def _path(self, entry: Entry) -> Path:
+        assert entry.formula is not None
+        return self._artifacts[entry.formula].folder / entry.file
 
     def _close(self) -> Contest:
         """Choose, and look closer at the winner: what guards its weights, what batches gain."""
@@ -178,10 +191,11 @@ class _Ring:
                 other.discard()
         contest_s = self._budget.spent_s
         guarded = self._protection(winner)
+        pruned = Pruning.of(self._settings.prune, self._quantiser, self._entries)
         curve = []
         if self._judges.batches and self._settings.is_timed:
             self._report(f"{winner.name}: batches")
-            curve = batch_curve(artifact.folder / winner.file, self._settings.threads, self._judges.inputs)
+            curve = batch_curve(self._path(winner), self._settings.threads, self._judges.inputs)
         return Contest(
             artifact,
             winner,
@@ -191,6 +205,7 @@ class _Ring:
             self._judges,
             guarded,
             self._sensitivities,
+            pruned,
             tuple(curve),
             self._settings,
             contest_s,
@@ -204,13 +219,12 @@ class _Ring:
         feeds = [named(inputs) for inputs in self._judges.inputs]
         return protection(self._quantiser, winner.formula, feeds, self._judges.expected)
 
-    def _admits(self, entry: Entry) -> bool:
-        return entry.accuracy is not None and self._bound.admits(entry.accuracy)
-
-    def _nearness(self, entry: Entry) -> float:
-        """How near an entry comes to the bound; more is nearer."""
-        assert entry.accuracy is not None
-        return self._bound.nearness(entry.accuracy)
+    def _is_promising(self, entry: Entry) -> bool:
+        """Whether it could be the fastest in the other form."""
+        if not self._settings.is_timed or entry.accuracy is None or not self._bound.admits(entry.accuracy):
+            return False
+        fastest = min(other.time for other in self._entries if not other.failure)
+        return entry.time <= fastest * _MOST_GAINED
 
 
 def _suitable_bound(judges: Judges, settings: Settings) -> Bound:

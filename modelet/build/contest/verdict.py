@@ -1,8 +1,9 @@
 """The rules of the contest, and the winner in words.
 
-A candidate passes when its answers are within the bound and it is not slower than fp32 beyond noise. Of
-those that pass the fastest wins; of those as fast as it within noise, the smallest. fp32 always passes, so
-when nothing beats it, it wins. What loads slower than its own mapped form has to be worth it.
+A candidate passes when its answers are within the bound, on enough samples to say so, and it is not slower
+than fp32 beyond noise. Of those that pass the fastest wins; of those as fast as it within noise, the
+smallest; of those as small as it, the most accurate. fp32 always passes, so when nothing beats it, it wins.
+What loads slower than its own mapped form has to be worth it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,12 @@ from modelet_runtime.manifest import ORT_FILE
 
 # A median this close to another's is the same on this machine, whatever the interval says.
 NOISE = 0.03
+# And so is one of a graph of microseconds: this is a fiftieth of what the leanest request takes.
+NOISE_MS = 0.005
+# Sizes this close to each other cost the same.
+_SAME_SIZE = 0.03
+# On fewer samples than this nobody would notice a share of wrong answers that matters.
+LEAST_EVALUATION_RUNS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,29 @@ def judge(entries: Sequence[Entry], bound: Bound, asked_for: str | None = None) 
     wanted = [entry for entry in passed if asked_for in {None, entry.precision}]
     if not wanted:
         return _refused(entries, bound, rejections, str(asked_for))
-    winner = _best(wanted)
+    winner = _best(wanted, bound, champion)
     for entry in passed:
         if entry is not winner:
-            rejections[entry.name] = _behind(entry, winner)
+            rejections[entry.name] = _behind(entry, winner, champion)
     reason = _praise(winner, champion, bound) if winner is not champion else _stayed(entries, rejections)
     return Verdict(winner.name, True, reason, rejections)
+
+
+def passing(entries: Sequence[Entry], bound: Bound) -> list[Entry]:
+    """Those that may win, fp32 among them."""
+    return [entry for entry in entries if entry is entries[0] or not _rejection(entry, bound, entries)]
+
+
+def is_slower(entry: Entry, than: float = 1.0, unit_ms: float | None = None) -> bool:
+    """Whether an entry takes longer than a time in units of fp32's, more than noise explains.
+
+    Args:
+        entry: The entry.
+        than: The time it is compared with; by default fp32's own.
+        unit_ms: fp32's time; by default as it was beside the entry.
+    """
+    champion_ms = unit_ms if unit_ms is not None else entry.race.champion_ms.median if entry.race else 0.0
+    return entry.time > than * (1 + NOISE) and (entry.time - than) * champion_ms > NOISE_MS
 
 
 def _rejection(entry: Entry, bound: Bound, entries: Sequence[Entry]) -> str:
@@ -65,13 +89,15 @@ def _rejection(entry: Entry, bound: Bound, entries: Sequence[Entry]) -> str:
     if entry.is_reference:
         return "measured for comparison"
     assert entry.accuracy is not None
+    assert entry.formula is not None
+    if entry.formula.is_lossy and entry.accuracy.runs < LEAST_EVALUATION_RUNS:
+        return f"judged on {entry.accuracy.runs} samples: at least {LEAST_EVALUATION_RUNS} have to judge"
     if not bound.admits(entry.accuracy):
         value = bound.value(entry.accuracy)
         shown = "is unknown" if value is None else f"{value:.4g}"
         return f"outside the bound: {bound.metric.replace('_', ' ')} {shown}, allowed is {bound}"
     if is_slower(entry):
-        assert entry.race is not None
-        return f"slower than fp32: {entry.race.ratio:.2f} of its time"
+        return f"slower than fp32: {entry.time:.2f} of its time"
     return _cold_start(entry, entries)
 
 
@@ -85,22 +111,29 @@ def _cold_start(entry: Entry, entries: Sequence[Entry]) -> str:
     return objection(extra_load_ms, saved_ms)
 
 
-def is_slower(entry: Entry) -> bool:
-    """Whether an entry takes longer than fp32, more than noise explains."""
-    return entry.race is not None and entry.race.ratio > 1 + NOISE
-
-
-def _best(passed: Sequence[Entry]) -> Entry:
-    """The fastest, or what is smaller and as fast within noise."""
+def _best(passed: Sequence[Entry], bound: Bound, champion: Entry) -> Entry:
+    """The fastest, or what is smaller and as fast within noise, or more accurate and as small as well."""
     fastest = min(entry.time for entry in passed)
-    equals = [entry for entry in passed if entry.time <= fastest * (1 + NOISE)]
-    return min(equals, key=lambda entry: (entry.bytes, entry.gzip_bytes, entry.time, entry.name))
+    equals = [entry for entry in passed if not is_slower(entry, fastest, _unit_ms(champion))]
+    smallest = min(entry.bytes for entry in equals)
+    small = [entry for entry in equals if entry.bytes <= smallest * (1 + _SAME_SIZE)]
+
+    def order(entry: Entry) -> tuple[float, float, int, float, str]:
+        assert entry.accuracy is not None
+        nearness = bound.nearness(entry.accuracy)
+        return (-nearness, entry.accuracy.max_abs_diff, entry.gzip_bytes, entry.time, entry.name)
+
+    return min(small, key=order)
 
 
-def _behind(entry: Entry, winner: Entry) -> str:
-    if entry.time > winner.time * (1 + NOISE):
+def _unit_ms(champion: Entry) -> float:
+    return champion.latency_ms.median if champion.latency_ms else 0.0
+
+
+def _behind(entry: Entry, winner: Entry, champion: Entry) -> str:
+    if is_slower(entry, winner.time, _unit_ms(champion)):
         return f"slower than {winner.name}: {entry.time / winner.time:.2f} times as long"
-    if entry.bytes > winner.bytes:
+    if entry.bytes > winner.bytes * (1 + _SAME_SIZE):
         return f"as fast as {winner.name} within noise, but {entry.bytes / winner.bytes:.2f} times as large"
     return f"no better than {winner.name}"
 
@@ -119,12 +152,13 @@ def _stayed(entries: Sequence[Entry], rejections: dict[str, str]) -> str:
     others = [entry for entry in entries[1:] if not entry.is_reference]
     if not others:
         return "fp32 is the only candidate"
-    reasons = {"failed": 0, "outside": 0, "slower": 0, "loads": 0, "other": 0}
+    reasons = {"failed": 0, "judged": 0, "outside": 0, "slower": 0, "loads": 0, "other": 0}
     for entry in others:
         kind = rejections[entry.name].split(maxsplit=1)[0].rstrip(":")
         reasons[kind if kind in reasons else "other"] += 1
     words = {
         "failed": "{} failed",
+        "judged": f"{{}} had fewer than {LEAST_EVALUATION_RUNS} samples to judge them",
         "outside": "{} lost more than the bound allows",
         "slower": "{} were slower",
         "loads": "{} would load too long",
@@ -138,12 +172,11 @@ def _refused(entries: Sequence[Entry], bound: Bound, rejections: dict[str, str],
     """The recipe insists on a precision of which nothing passed: the nearest is kept, but not served."""
     tried = [entry for entry in entries if entry.precision == asked_for and not entry.failure]
     if not tried:
-        reason = next(
-            (text for name, text in rejections.items() if name.startswith(asked_for)), "does not fit"
-        )
-        return Verdict(entries[0].name, False, f"{asked_for} was asked for: {reason}", rejections)
+        reason = next(entry.failure for entry in entries if entry.precision == asked_for)
+        return Verdict(entries[0].name, False, f"{asked_for} was asked for: it failed: {reason}", rejections)
     nearest = max(tried, key=lambda entry: _nearness(entry, bound))
-    return Verdict(nearest.name, False, f"{asked_for} was asked for: {rejections[nearest.name]}", rejections)
+    reason = rejections.pop(nearest.name)
+    return Verdict(nearest.name, False, f"{asked_for} was asked for: {reason}", rejections)
 
 
 def _nearness(entry: Entry, bound: Bound) -> tuple[bool, float]:

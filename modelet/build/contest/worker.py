@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from modelet.build.framing import receive, send
@@ -26,6 +26,9 @@ class Worker:
     def __init__(self, path: Path, threads: int) -> None:
         self._path = path
         self._threads = threads
+        # What else this machine does is not the candidate's fault: a run of one thread is as long as the
+        # processor works on it, and on an idle machine the clock says the same.
+        self._clock_s = process_time if threads == 1 else perf_counter
         self._session: OrtSession | None = None
         self._kept: list[Sequence[Tensor]] = []
 
@@ -61,26 +64,25 @@ class Worker:
     def _time(self, inputs: Sequence[Tensor], runs: int) -> float:
         """Milliseconds of one run, over several in a row."""
         session = self._opened()
-        started_s = perf_counter()
+        started_s = self._clock_s()
         for _ in range(runs):
             session.run(inputs)
-        return (perf_counter() - started_s) * _MS / runs
+        return (self._clock_s() - started_s) * _MS / runs
 
     def _load(self) -> float:
         """Milliseconds to create a session, the library being loaded."""
-        started_s = perf_counter()
+        started_s = self._clock_s()
         session = OrtSession(self._path, self._threads)
-        elapsed_ms = (perf_counter() - started_s) * _MS
+        elapsed_ms = (self._clock_s() - started_s) * _MS
         session.close()
         return elapsed_ms
 
 
 def peak_mib() -> float:
-    """The most memory this process has had."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / _KIB_PER_MIB
-    return 0.0
+    """The most memory this process has had; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / _KIB_PER_MIB for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def main() -> None:

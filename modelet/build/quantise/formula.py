@@ -52,6 +52,11 @@ class Formula:
         return "-".join(parts)
 
     @property
+    def is_lossy(self) -> bool:
+        """Whether answers may differ from the original's for it."""
+        return self.precision != "fp32" or self.prune > 0
+
+    @property
     def about(self) -> str:
         """One sentence for people."""
         text = _ABOUT[self.precision]

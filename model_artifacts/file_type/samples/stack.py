@@ -1,0 +1,80 @@
+"""All stacks of a stage, and which is deployed after which.
+
+shared, then one per model and the catalog, then the front door
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from infra import archives, fleet
+from infra.assets import Assets
+from infra.placement import check_capacity, placed
+from infra.settings import StageSettings
+from infra.sources import Sources
+from infra.stacks.catalog import CatalogStack
+from infra.stacks.front_door import FrontDoorStack
+from infra.stacks.model import ModelStack
+from infra.stacks.overview import OverviewStack
+from infra.stacks.shared import SharedStack
+
+
+class Service:
+    """One stage of everything.
+
+    Args:
+        app: The app to add the stacks to.
+        settings: The stage.
+        sources: What is deployed.
+
+    Attributes:
+        shared: What all models share.
+        models: A stack per model, by name.
+        catalog: Index and health.
+        front_doors: The URLs.
+        overview: The dashboard of them all, where the stage has dashboards.
+
+    Raises:
+        InfraError: The models, or their number, do not fit the settings or AWS's limits.
+    """
+
+    def __init__(self, app: cdk.App, *, settings: StageSettings, sources: Sources) -> None:
+        models = fleet.read(sources.models, sources.contexts)
+        check_capacity(models, settings)
+        doors = placed(models, settings.front_doors)
+        assets = Assets(Path(app.outdir))
+        self.shared = SharedStack(
+            app,
+            settings=settings,
+            assets=assets,
+            authorizer=archives.function(sources, "authorizer"),
+        )
+        smoke = archives.function(sources, "smoke")
+        self.models = {
+            model.name: ModelStack(
+                app,
+                model=model,
+                settings=settings,
+                assets=assets,
+                smoke=smoke,
+                shared=self.shared,
+                # A REST API has all routes itself.
+                door=self.shared.doors[number] if self.shared.doors else None,
+                door_number=number,
+            )
+            for number, behind in enumerate(doors)
+            for model in behind
+        }
+        architecture = _architecture(models)
+        self.catalog = CatalogStack(
+            app,
+            settings=settings,
+            assets=assets,
+            archive=archives.catalog(sources, architecture, models),
+            architecture=architecture,
+            shared=self.shared,
+        )
+        self.front_doors = [
+            FrontDoorStack(
+                app,

@@ -100,7 +100,7 @@ fix: install  ## Format and mend what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install  ## Ratios against peers, measured in one run
+bench: install install-gpu-local  ## Ratios against peers, measured in one run
 	@$(BIN)/modelet build
 	@$(BIN)/modelet bench
 

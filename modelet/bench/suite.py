@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from modelet import paths
-from modelet.bench import codec, cold, peers, warm
+from modelet.bench import batching, codec, cold, peers, warm
 from modelet.bench.requests import Subject
 from modelet.bench.sampling import Ratio
 from modelet.build.arrays import to_array
+from modelet.local.endpoint.installation import Installation
 from modelet.repository import Repository, served_version
 
 _ROUNDS = 15
@@ -41,6 +42,10 @@ def run(models: Path, names: Sequence[str], progress: Callable[[str], None]) -> 
             yield from _cold(subject, Path(scratch))
             progress(f"{subject.name}: launch against MLServer")
             yield peers.measure(subject, Path(scratch), _LAUNCHES_OF_MLSERVER)
+    installation = Installation.find()
+    if installation is not None:
+        progress("batching on Triton")
+        yield batching.measure(installation)
 
 
 def _subjects(models: Path, names: Sequence[str]) -> Iterator[Subject]:

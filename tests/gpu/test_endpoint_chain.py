@@ -1,7 +1,10 @@
 """A function's session, boto3, SageMaker's runtime API and a real Triton server, in one chain."""
 
+import json
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from urllib.request import urlopen
 
 import pytest
 from support.triton import MODELS, Chain
@@ -69,6 +72,25 @@ def test_at_zero_a_call_fails_and_wakes_the_endpoint(chain: Chain):
     assert int(caught.value.headers["retry-after"]) > 0
     patient = chain.session(ADD, "sleepy", retry=Retry(50, first_s=0.05), breaker=Breaker(failures=1000))
     assert list(patient.run([a, a.renamed("b")])[0].values()) == [2, 4]
+
+
+def test_rows_of_many_callers_run_together(chain: Chain):
+    a, b = floats("a", (1, 2), 1, 2), floats("b", (1, 2), 3, 4)
+    session = chain.session(ADD)
+    before = statistics(chain)
+
+    with ThreadPoolExecutor(32) as callers:
+        answers = list(callers.map(lambda _: session.run([a, b]), range(320)))
+
+    after = statistics(chain)
+    assert all(list(total.values()) == [4, 6] for total, _ in answers)
+    assert after["inference_count"] - before["inference_count"] == 320
+    assert after["execution_count"] - before["execution_count"] < 320
+
+
+def statistics(chain: Chain) -> dict[str, int]:
+    with urlopen(f"{chain.triton.url}/v2/models/add_scale/stats") as answer:
+        return json.load(answer)["model_stats"][0]
 
 
 @pytest.mark.parametrize("kind", FAULTS)

@@ -55,7 +55,8 @@ class Model(_Section):
         description="An ONNX file of this folder (model.onnx), of an installed package"
         " (pkg:<package>/<path>), or a function of this folder that returns a model of any framework"
         " (train.py:build). PyTorch: also an exported program (.pt2), or weights (.safetensors, .pt, .pth)"
-        " with module."
+        " with module. Keras: a model (.keras), or weights (.weights.h5) with module. TensorFlow: the"
+        " saved_model.pb of a SavedModel's folder."
     )
     module: str | None = Field(
         default=None,

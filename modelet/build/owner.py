@@ -27,6 +27,15 @@ from modelet_runtime.tensor import Tensor
 
 # Kernels beyond these exist on some machines only. Source: https://numpy.org/doc/stable/reference/simd/build-options.html
 _COMMON_FEATURES = frozenset({"X86_V3", "AVX", "AVX2", "F16C", "FMA3", "ASIMD", "ASIMDHP", "ASIMDDP", "NEON"})
+# Keras is exported on TensorFlow, whatever a file in the home folder says; oneDNN chooses by CPU.
+_TENSORFLOW = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_DETERMINISTIC_OPS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}
 _LOG_LINES = 20
 _END_TIMEOUT_S = 5
 
@@ -208,7 +217,7 @@ def reproducible_environment() -> dict[str, str]:
     Source: https://github.com/OpenMathLib/OpenBLAS#setting-the-number-of-threads-using-environment-variables
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    fixed = {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+    fixed = {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8", **_TENSORFLOW}
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     if special := sorted(set(found) - _COMMON_FEATURES):
         fixed["NPY_DISABLE_CPU_FEATURES"] = " ".join(special)

@@ -10,12 +10,12 @@ from modelet.build.arrays import to_array
 from modelet.build.converters import answers
 from modelet.build.converters.columns import Columns, columns_of, selects_columns
 from modelet.build.converters.parts import searched
+from modelet.build.converters.renaming import rename
 from modelet.build.converters.skl2onnx_graph import (
     convert,
     drop_unused_inputs,
     flatten,
     join_columns,
-    rename,
 )
 from modelet.build.converters.skl2onnx_refusals import refusal
 from modelet.build.converters.tables import separate_names, table_of

@@ -8,6 +8,7 @@ import skl2onnx
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
 from modelet.build.converters.columns import Kind
+from modelet.build.converters.renaming import free, rename, tensors
 from modelet.build.converters.skl2onnx_mends import mended
 from modelet.errors import OwnerCodeFailed
 
@@ -45,25 +46,11 @@ def convert(estimator: Any, inputs: Sequence[tuple[str, Kind]], width: int) -> o
         ) from error
 
 
-def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
-    """Rename tensors of the main graph, in place; what has a wanted name already gets another."""
-    names = {old: new for old, new in names.items() if old != new}
-    taken = _tensors(model)
-    for wanted in sorted(set(names.values()) & (taken - names.keys())):
-        names[wanted] = _free(wanted, taken | set(names.values()))
-    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
-        value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    return model
-
-
 def join_columns(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """Put one input per column in front of a graph that takes them side by side, in place."""
     [joined] = model.graph.input
-    kind, inner = joined.type.tensor_type.elem_type, _free("columns", _tensors(model) | set(names))
-    rename(model, {joined.name: inner} | {name: _free(name, _tensors(model)) for name in names})
+    kind, inner = joined.type.tensor_type.elem_type, free("columns", tensors(model) | set(names))
+    rename(model, {joined.name: inner} | {name: free(name, tensors(model)) for name in names})
     model.graph.ClearField("input")
     model.graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, [None, 1]) for name in names)
     model.graph.node.insert(0, onnx.helper.make_node("Concat", list(names), [inner], axis=1))
@@ -84,8 +71,8 @@ def flatten(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     [output] = [value for value in model.graph.output if value.name == name]
     if len(output.type.tensor_type.shape.dim) == 1:
         return model
-    taken = _tensors(model)
-    inner, shape = _free(f"{name}_column", taken), _free(f"{name}_shape", taken)
+    taken = tensors(model)
+    inner, shape = free(f"{name}_column", taken), free(f"{name}_shape", taken)
     position = list(model.graph.output).index(output)
     kind = output.type.tensor_type.elem_type
     rename(model, {name: inner})
@@ -102,16 +89,3 @@ def _converted(
         estimator, name="graph", initial_types=types, options=options, target_opset=OPSETS
     )
     return model
-
-
-def _tensors(model: onnx.ModelProto) -> set[str]:
-    """The names of all tensors of the main graph."""
-    held = {value.name for value in (*model.graph.input, *model.graph.initializer)}
-    return held | {name for node in model.graph.node for name in node.output}
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number = 1
-    while (found := f"{name}_{number}" if number > 1 else name) in taken:
-        number += 1
-    return found

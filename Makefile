@@ -104,10 +104,10 @@ bench: install install-gpu-local  ## Ratios against peers, measured in one run
 	@$(BIN)/modelet build
 	@$(BIN)/modelet bench
 
-synth: install-infra  ## Synthesise the CDK app, without an account, Docker or Node on the machine
+synth: install-infra  ## Synthesise the CDK app for what is built, without an account, Docker or Node
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/modelet build
 	@$(BIN)/modelet image --context --all
-	@$(BIN)/python -m infra.app
+	@$(BIN)/python -m infra.app --only-built
 
 images: install  ## Build every model's image with the docker, podman, buildah or finch that is there
 	@$(BIN)/modelet build

@@ -1,10 +1,13 @@
-"""`python -m infra.app [STAGE]`: synthesises a stage into the cloud assembly `cdk.out`.
+"""`python -m infra.app [--only-built] [STAGE]`: synthesises a stage into the cloud assembly `cdk.out`.
+
+With `--only-built` models are left out that are not built here, as those whose framework is not installed.
 
 The CDK's CLI runs it too, with the stage as context: `cdk deploy --all --context stage=prod`.
 """
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -17,6 +20,7 @@ from modelet_runtime.errors import ArtifactError
 
 DEFAULT_STAGE = "dev"
 _OUTDIR = "cdk.out"
+_ONLY_BUILT = "--only-built"
 
 
 def new_app(sources: Sources, outdir: Path | None = None) -> cdk.App:
@@ -32,10 +36,11 @@ def new_app(sources: Sources, outdir: Path | None = None) -> cdk.App:
 
 def main() -> None:
     """Synthesise the stage that the command line or the CLI's context names."""
-    sources = Sources.of_this_checkout()
+    arguments = [argument for argument in sys.argv[1:] if argument != _ONLY_BUILT]
+    sources = replace(Sources.of_this_checkout(), only_built=_ONLY_BUILT in sys.argv)
     by_cli = called_by_cli()
     app = new_app(sources, None if by_cli else sources.root / _OUTDIR)
-    name = sys.argv[1] if len(sys.argv) > 1 else app.node.try_get_context("stage") or DEFAULT_STAGE
+    name = arguments[0] if arguments else app.node.try_get_context("stage") or DEFAULT_STAGE
     try:
         service = Service(app, settings=stage(name), sources=sources)
     except (InfraError, ArtifactError) as error:
@@ -45,6 +50,9 @@ def main() -> None:
         sys.stdout.write(
             f"{_OUTDIR}: stage {name}, {len(service.models)} models in {len(service.stacks)} stacks\n"
         )
+        left_out = {path.parent.name for path in sources.models.glob("*/versions")} - set(service.models)
+        for model in sorted(left_out):
+            sys.stdout.write(f"left out: {model}, which is not built here\n")
 
 
 if __name__ == "__main__":

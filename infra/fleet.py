@@ -71,8 +71,14 @@ class FleetModel:
         return [route for version in self.versions for route in version.routes()]
 
 
-def read(models: Path, contexts: Path) -> tuple[FleetModel, ...]:
-    """All models below `models` that have a built version, by name.
+def read(models: Path, contexts: Path, only_built: bool = False) -> tuple[FleetModel, ...]:
+    """All models below `models` that have a version, by name.
+
+    Args:
+        models: The folder of the models.
+        contexts: The build contexts of their images.
+        only_built: Whether a model is left out that is not built here, where it would be refused: to see
+            the stacks of the others. What is deployed would lose its routes.
 
     Raises:
         ArtifactError: An `aliases.toml` or a manifest is wrong.
@@ -81,7 +87,15 @@ def read(models: Path, contexts: Path) -> tuple[FleetModel, ...]:
         NotBuilt: A build context is missing.
     """
     folders = sorted(path.parent for path in models.glob("*/versions") if path.is_dir())
-    return tuple(_read(folder, contexts) for folder in folders if _numbers(folder))
+    found = []
+    for folder in folders:
+        if _numbers(folder):
+            try:
+                found.append(_read(folder, contexts))
+            except NotBuilt:
+                if not only_built:
+                    raise
+    return tuple(found)
 
 
 def _read(folder: Path, contexts: Path) -> FleetModel:
@@ -119,12 +133,12 @@ def _version(folder: Path, alias: str, number: int, contexts: Path) -> ModelVers
         )
     version = folder / "versions" / str(number)
     manifest = Manifest.load(version)
-    check_limits(manifest)
-    check_proof(manifest)
     context = contexts / f"{manifest.name}-{manifest.version}-{manifest.resources.architecture}"
     for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT):
         if not path.is_file():
             raise NotBuilt(f"{path} is missing: make it with `{BUILD}`")
+    check_limits(manifest)
+    check_proof(manifest)
     return ModelVersion(alias, manifest, context, version / GOLDEN)
 
 

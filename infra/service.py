@@ -40,7 +40,7 @@ class Service:
     """
 
     def __init__(self, app: cdk.App, *, settings: StageSettings, sources: Sources) -> None:
-        models = fleet.read(sources.models, sources.contexts)
+        models = fleet.read(sources.models, sources.contexts, sources.only_built)
         check_capacity(models, settings)
         doors = placed(models, settings.front_doors)
         assets = Assets(Path(app.outdir))

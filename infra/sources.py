@@ -10,9 +10,11 @@ class Sources:
 
     Attributes:
         root: The checkout.
+        only_built: Whether models that are not built here are left out.
     """
 
     root: Path
+    only_built: bool = False
 
     @classmethod
     def of_this_checkout(cls) -> "Sources":

@@ -91,6 +91,14 @@ class TestFleet:
         with pytest.raises(NotBuilt, match="Dockerfile is missing: make it with `modelet build"):
             self.read(tmp_path)
 
+    def test_a_model_that_is_not_built_here_may_be_left_out(self, tmp_path):
+        """The limits of a manifest are not looked at: nothing of it is deployed."""
+        make_checkout(tmp_path, [demo("a_a"), demo("b_b", resources=Resources(memory_mib=64))])
+        sources = Sources(tmp_path)
+        shutil.rmtree(sources.contexts / "b_b-1-x86_64")
+        (model,) = fleet.read(sources.models, sources.contexts, only_built=True)
+        assert model.name == "a_a"
+
     def test_a_version_that_was_not_proven(self, tmp_path):
         make_checkout(tmp_path, [demo("a_a", proof=Proof(passed=False))])
         with pytest.raises(ModelRefused, match="a_a@1: its passport says that it did not pass"):

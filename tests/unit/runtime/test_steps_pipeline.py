@@ -101,7 +101,7 @@ class TestParameters:
             (Step("hook", {"file": "x"}), "step 'hook': unknown parameter 'file': it takes none"),
             (
                 Step("image", {"widht": 8}),
-                "step 'image': unknown parameter 'widht': it takes max_pixels, background",
+                "step 'image': unknown parameter 'widht': it takes max_pixels, crop, background",
             ),
             (Step("image", {"width": "8"}), "step 'image': width: expected an integer, got '8'"),
             (Step("image", {"width": True}), "step 'image': width: expected an integer, got True"),

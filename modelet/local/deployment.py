@@ -5,6 +5,7 @@ finishes what it has and ends; one that only lost its alias stays for those who 
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Deployment(Mapping[str, Serving]):
         about: Callable[[Version], Mapping[str, str]] = lambda version: {},
     ) -> None:
         self._repository = repository
+        self._root = str(repository.root)
         self._scratch = scratch
         self._start = start
         self._say = say
@@ -67,7 +69,7 @@ class Deployment(Mapping[str, Serving]):
         self._indexes = 0
         self._is_closed = False
         for model in repository.models():
-            self._stamps[model.name] = _stamps(model)
+            self._stamps[model.name] = _stamps(str(model.path))
             self._put(Shelf.of(model))
         self._catalog = self._new_catalog()
 
@@ -108,10 +110,10 @@ class Deployment(Mapping[str, Serving]):
         # A name comes from a URL: none but a plain word may become a path.
         if name not in self._shelves and not name.isidentifier():
             return
-        model = ModelFolder(self._repository.root / name)
-        stamps = _stamps(model)
+        stamps = _stamps(f"{self._root}/{name}")
         if stamps == self._stamps.get(name, (None, None)):
             return
+        model = ModelFolder(self._repository.root / name)
         self._stamps[name] = stamps
         before, after = self._shelves.get(name), Shelf.of(model)
         if after.standing.is_unreadable and before is not None and before.versions:
@@ -177,13 +179,14 @@ class Deployment(Mapping[str, Serving]):
         task.add_done_callback(self._tasks.discard)
 
 
-def _stamps(model: ModelFolder) -> tuple[_Stamp, _Stamp]:
-    return _stamp(model.path / FILE_NAME), _stamp(model.path / VERSIONS)
+def _stamps(model: str) -> tuple[_Stamp, _Stamp]:
+    """Of what says that a model changed. It runs before every request, so without path objects."""
+    return _stamp(f"{model}/{FILE_NAME}"), _stamp(f"{model}/{VERSIONS}")
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: str) -> _Stamp:
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns

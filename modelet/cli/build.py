@@ -148,4 +148,6 @@ def _next_step(model: ModelFolder, outcome: Outcome) -> str:
     """How the version comes to answer, where it does not do so already."""
     from modelet.aliases.standing import next_step
 
-    return "" if outcome.version is None else next_step(model, outcome.version)
+    if outcome.version is None or outcome.action == "skipped":
+        return ""
+    return next_step(model, outcome.version)

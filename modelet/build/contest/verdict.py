@@ -141,10 +141,14 @@ def _behind(entry: Entry, winner: Entry, champion: Entry) -> str:
 def _praise(winner: Entry, champion: Entry, bound: Bound) -> str:
     assert winner.accuracy is not None
     value = bound.value(winner.accuracy)
-    speed = f"{winner.time:.2f} of fp32's time" if winner.race else "not timed here"
+    size = f"{winner.bytes / champion.bytes:.2f}"
+    share = (
+        f"{winner.time:.2f} of fp32's time and {size} of its bytes"
+        if winner.race
+        else f"{size} of fp32's bytes"
+    )
     return (
-        f"{winner.name} has {speed} and {winner.bytes / champion.bytes:.2f} of its bytes"
-        f" with {bound.metric.replace('_', ' ')} {value:.4g} ({bound} is asked for)"
+        f"{winner.name} has {share} with {bound.metric.replace('_', ' ')} {value:.4g} ({bound} is asked for)"
     )
 
 

@@ -14,6 +14,7 @@ from modelet.build.quantise.engine import quiet
 from modelet.build.quantise.graph import GraphIndex, copy, drop_unused_initializers, sort_nodes
 from modelet.build.quantise.overrides import weight_overrides
 from modelet.build.quantise.saturation import Guard
+from modelet.build.quantise.targets import REMOVABLE
 
 Architecture = Literal["x86_64", "arm64"]
 
@@ -48,10 +49,11 @@ def quantise_static(
     """
     if not nodes:
         return copy(model)
+    index = GraphIndex(model)
+    chosen = _without_idle_activations(index, nodes)
     needed = activations(model, nodes)
     bounds = {name: tuple(np.array(bound, np.float32) for bound in ranges[name]) for name in needed}
-    chosen = set(nodes)
-    guarded = weight_overrides(GraphIndex(model), nodes) if guard == "pairs" else {}
+    guarded = weight_overrides(index, nodes) if guard == "pairs" else {}
     with quiet():
         quantiser = QDQQuantizer(
             copy(model),
@@ -69,6 +71,23 @@ def quantise_static(
     _keep_float_outputs(quantised, chosen)
     sort_nodes(quantised)
     return quantised
+
+
+def _without_idle_activations(index: GraphIndex, nodes: Collection[str]) -> set[str]:
+    """The nodes without each activation that stands between a matrix product and floats.
+
+    Such a product gives floats. The quantiser would drop the activation, for the integers that it thinks
+    are behind the product cannot be outside of the activation's range.
+    """
+    chosen = set(nodes)
+    for name in nodes:
+        node = index.nodes[name]
+        maker = index.producers.get(node.input[0])
+        if node.op_type in REMOVABLE and maker is not None and maker.op_type in _FLOAT_OUTPUT:
+            takers = index.consumers.get(node.output[0], [])
+            if not any(taker.name in chosen for taker in takers):
+                chosen.discard(name)
+    return chosen
 
 
 def _keep_float_outputs(model: onnx.ModelProto, chosen: Collection[str]) -> None:

@@ -1,46 +1,54 @@
 """Reading, running and writing at the same time, in order, with little in between."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
 from modelet_runtime.batch.engine import Engine, Work
 from modelet_runtime.batch.forms.base import Chunk, Results
 
 _DEPTH = 2
-_POLL_S = 0.1
 _T = TypeVar("_T")
 
 
-class _Done:
-    """Behind the last item."""
-
-
 class _Pipe(Generic[_T]):
-    """A short queue that gives up when the flow stops."""
+    """A short queue between two threads that either end can close at once."""
 
-    def __init__(self, stopped: Event) -> None:
-        self._queue: Queue[_T | _Done] = Queue(_DEPTH)
-        self._stopped = stopped
+    def __init__(self) -> None:
+        self._items: deque[_T] = deque()
+        self._changed = Condition()
+        self._is_ended = self._is_stopped = False
 
-    def put(self, item: "_T | _Done") -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_S)
-            except Full:
-                continue
-            return True
-        return False
+    def put(self, item: _T) -> bool:
+        """Wait for room; False if nobody wants more."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._items) < _DEPTH or self._is_stopped)
+            if not self._is_stopped:
+                self._items.append(item)
+                self._changed.notify_all()
+            return not self._is_stopped
+
+    def end(self) -> None:
+        """Nothing comes after what is there."""
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Drop what is there, and whatever else comes."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
 
     def __iter__(self) -> Iterator[_T]:
-        while not self._stopped.is_set():
-            try:
-                item = self._queue.get(timeout=_POLL_S)
-            except Empty:
-                continue
-            if isinstance(item, _Done):
-                return
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._items or self._is_ended or self._is_stopped)
+                if self._is_stopped or not self._items:
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
             yield item
 
 
@@ -56,13 +64,15 @@ class Flow:
         self._engine = engine
         self._take = take
         self._stopped = Event()
-        self._prepared: _Pipe[Work] = _Pipe(self._stopped)
-        self._inferred: _Pipe[Work] = _Pipe(self._stopped)
+        self._prepared: _Pipe[Work] = _Pipe()
+        self._inferred: _Pipe[Work] = _Pipe()
         self._errors: list[BaseException] = []
 
     def stop(self) -> None:
         """End soon; what is under way is dropped."""
         self._stopped.set()
+        self._prepared.stop()
+        self._inferred.stop()
 
     def run(self, chunks: Iterator[Chunk]) -> bool:
         """Pass all chunks through.
@@ -98,20 +108,20 @@ class Flow:
 
     def _fail(self, error: BaseException) -> None:
         self._errors.append(error)
-        self._stopped.set()
+        self.stop()
 
     def _read(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
             if not self._prepared.put(self._engine.prepare(chunk)):
                 return
-        self._prepared.put(_Done())
+        self._prepared.end()
 
     def _infer(self) -> None:
         for work in self._prepared:
             self._engine.infer(work)
             if not self._inferred.put(work):
                 return
-        self._inferred.put(_Done())
+        self._inferred.end()
 
     def _write(self) -> None:
         for work in self._inferred:

@@ -90,7 +90,8 @@ class ParquetReader:
             size_bytes = group.end - group.start
             if size_bytes > self.limits.group_bytes:
                 raise InputTooLarge(f"parquet: a row group of {size_bytes} bytes: write smaller ones")
-            if not group.rows:
+            if skip >= group.rows:  # done before, or empty
+                done, skip = done + size_bytes, 0
                 continue
             file = parquet_footer.alone(footer, group, self.source.load(group.start, group.end))
             rows = _rows_at_once(group.rows, group.unpacked_bytes, self.limits)

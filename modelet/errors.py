@@ -67,6 +67,10 @@ class ProofFailed(Refused):
     """The artifact does not answer as the original does, so no version was written."""
 
 
+class PassportMissing(Refused):
+    """A version has no passport, or one of an earlier form."""
+
+
 class UnknownModel(Refused):
     """There is no such model or version."""
 

@@ -1,12 +1,14 @@
 """The build: what a model needs is planned, and done in stages only if there is something to do."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
 from modelet.build import folder
 from modelet.build.plan import plan
+from modelet.errors import PassportMissing
 from modelet.repository import VERSIONS, ModelFolder, Version
 
 STAGES = ("convert", "check", "optimise", "prove", "compete", "write")
@@ -52,7 +54,7 @@ def build(model: ModelFolder, report: Report = lambda stage: None, accept: str =
     with folder.locked(model.path):
         todo = plan(model, accept)
         if todo.action == "keep" and todo.newest:
-            _settle_triton(todo.newest)
+            _settle(todo.newest)
             seconds, is_proven = perf_counter() - started_s, todo.newest.is_proven
             return Outcome(model.name, todo.newest.number, "kept", todo.reason, seconds, is_proven=is_proven)
         # Frameworks are imported for work, not to find that there is none: `make run` builds every time.
@@ -62,13 +64,17 @@ def build(model: ModelFolder, report: Report = lambda stage: None, accept: str =
             stages = Stages(todo, staged, report)
             number, action, reason = stages.run()
         version = model.version(number)
-        _settle_triton(version)
+        _settle(version)
         seconds = perf_counter() - started_s
         return Outcome(model.name, number, action, reason, seconds, stages.notes, version.is_proven)
 
 
-def _settle_triton(version: Version) -> None:
-    """Have the model repository of a version that Triton serves."""
+def _settle(version: Version) -> None:
+    """Have what is made of a version's files and not committed: its page, and what Triton serves."""
+    from modelet.passport import page  # noqa: PLC0415
+
+    with suppress(PassportMissing):  # the page of an earlier form is not there, and the version serves on
+        page.settle(version)
     if version.manifest.target == "gpu":
         from modelet.triton import repository  # noqa: PLC0415
 

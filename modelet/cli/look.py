@@ -45,6 +45,9 @@ def show(
         str, typer.Argument(metavar="NAME[@VERSION]", help="A model, or one version of it.")
     ],
     models: Models = MODELS,
+    full: Annotated[
+        bool, typer.Option("--passport", help="Every candidate's figures, and why the winner won.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a version: its signature, steps, files, and what its passport says."""
@@ -52,12 +55,27 @@ def show(
 
     repository = Repository(models)
     version = repository.version(reference)
+    if full:
+        _print_passport(version, as_json)
+        return
     passport = _passport(version)
     alias = _alias(repository.model(reference.partition("@")[0]), version)
     if as_json:
         print_json({"manifest": version.manifest.to_dict(), "alias": alias, "passport": passport})
     else:
         _print(version, alias, passport)
+
+
+def _print_passport(version: Version, as_json: bool) -> None:
+    from modelet.passport import page, reading
+    from modelet.passport.terminal import PassportView
+
+    passport = reading.load(version)
+    if as_json:
+        print_json(passport)
+    else:
+        results.print(PassportView(passport))
+        results.print(f"\nwith plots: {page.settle(version)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _row(model: ModelFolder) -> dict[str, object]:

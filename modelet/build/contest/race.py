@@ -8,8 +8,8 @@ from math import ceil
 from modelet.bench.sampling import alternate, ratio
 from modelet.build.contest.contestant import Contestant
 
-_FEWEST_ROUNDS, _MOST_ROUNDS = 24, 240
-_BUDGET_MS = 750.0  # for each of them
+_FEWEST_ROUNDS, _MOST_ROUNDS = 24, 120
+_BUDGET_MS = 600.0  # for each of them
 # One measurement takes at least this long, so that the clock and the message cost nothing beside it.
 _LEAST_MS = 1.0
 _LOADS = 5

@@ -29,10 +29,13 @@ class Case:
     Attributes:
         inputs: A tensor per input, with the batch axis where the graph has one.
         outputs: What the original framework answers, a tensor per output.
+        is_decided: Whether classes that are chosen from scores stay the same however floats are rounded.
+            A case that is not decided proves nothing, and is not kept.
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    is_decided: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from modelet.build import samples
 from modelet.build.arrays import to_array
+from modelet.build.graft.surrounded import Surrounded
 from modelet.build.origin import Origin
+from modelet.build.original import Original
 from modelet.build.owner import Row as OwnerRow
 from modelet.build.random_inputs import Ranges, first_that_runs, rows
 from modelet.build.samples import Inputs, Row
@@ -81,6 +83,7 @@ def inputs(wanted: str, origin: Origin, manifest: Manifest, folder: Path) -> lis
 
 def keep(cases: Sequence[Case]) -> tuple[Case, ...]:
     """Choose the cases that go into `golden.json`: the first, and others evenly over all."""
+    cases = decided(cases)
     step = max(1, len(cases) // _KEPT_CASES)
     kept: list[Case] = []
     left_bytes = _KEPT_BYTES
@@ -90,6 +93,11 @@ def keep(cases: Sequence[Case]) -> tuple[Case, ...]:
             kept.append(case)
             left_bytes -= size
     return tuple(kept) or (min(cases, key=_bytes),)
+
+
+def decided(cases: Sequence[Case]) -> Sequence[Case]:
+    """The cases that prove something; all of them if none does."""
+    return [case for case in cases if case.is_decided] or cases
 
 
 def _given(
@@ -154,9 +162,16 @@ def _answered(
     manifest: Manifest,
     targets: tuple[object, ...] | None = None,
 ) -> Runs:
-    answered = [Case(run, tuple(origin.original.run(run))) for run in samples.runs(given, manifest)]
+    answered = [_case(run, origin.original) for run in samples.runs(given, manifest)]
     singles, batches = answered[-len(given) :], answered[: -len(given)]
     return Runs(name, tuple(singles), tuple(batches), targets)
+
+
+def _case(run: Inputs, original: Original) -> Case:
+    if isinstance(original, Surrounded):
+        outputs, is_decided = original.answer(run)
+        return Case(run, tuple(outputs), is_decided)
+    return Case(run, tuple(original.run(run)))
 
 
 def _bytes(case: Case) -> int:

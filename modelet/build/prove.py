@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from modelet.build.cases import decided
 from modelet.build.optimise import Artifact
 from modelet.build.parity import Parity
 from modelet.errors import ProofFailed
@@ -15,7 +16,7 @@ def prove(artifact: Artifact, cases: Sequence[Case], tolerance: Tolerance) -> Pa
 
     Args:
         artifact: The graph as it was converted, its weights untouched.
-        cases: Inputs with the original framework's outputs.
+        cases: Inputs with the original framework's outputs; those that are not decided are passed over.
         tolerance: For floating-point outputs.
 
     Raises:
@@ -25,7 +26,7 @@ def prove(artifact: Artifact, cases: Sequence[Case], tolerance: Tolerance) -> Pa
     parity = Parity(tolerance)
     try:
         with OrtSession(artifact.ort) as session:
-            for case in cases:
+            for case in decided(cases):
                 parity.add(case.outputs, session.run(case.inputs))
     except ModeletError as error:
         raise ProofFailed(f"the {artifact.precision} artifact does not run: {error}") from error

@@ -1,20 +1,18 @@
 """Makes the steps of a recipe part of its graph, and puts the same steps around the original."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import onnx
 
-from modelet.build.arrays import dtype_of, to_array, to_tensor
-from modelet.build.graft.base import Arrays, Context, InputStep, OutputStep, Reference
+from modelet.build.graft.base import Context, InputStep, OutputStep, Reference
 from modelet.build.graft.editor import Builder, Editor, modernise
 from modelet.build.graft.registry import Placed
-from modelet.build.graft.value import Misfit, Value, Values
+from modelet.build.graft.surrounded import Link, Surrounded
+from modelet.build.graft.value import Misfit, Values
 from modelet.build.original import Original
 from modelet.errors import GraphRefused, RecipeRefused
 from modelet_runtime import manifest
-from modelet_runtime.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class Graft:
         for infos, values in ((model.graph.input, inputs), (model.graph.output, outputs)):
             del infos[:]
             infos.extend(value.info(name) for name, value in values.items())
-        return _Surrounded(original, *names, links, references, list(outputs))
+        return Surrounded(original, *names, links, references, list(outputs))
 
     def _graft_outputs(self, editor: Editor) -> tuple[Values, list[Reference]]:
         graph = editor.model.graph
@@ -87,9 +85,9 @@ class Graft:
             graph.node.extend(build.nodes)
         return outputs, references
 
-    def _graft_inputs(self, editor: Editor) -> tuple[Values, list["_Link"]]:
+    def _graft_inputs(self, editor: Editor) -> tuple[Values, list[Link]]:
         """From the graph outwards; the links come in the order in which a request passes them."""
-        inputs, links = Values("input", editor.model.graph.input), list[_Link]()
+        inputs, links = Values("input", editor.model.graph.input), list[Link]()
         for placed in reversed(self.input):
             step, build = placed.step, Builder(editor, placed.written.name)
             name = ""
@@ -103,63 +101,12 @@ class Graft:
             made = step.write(build, outer, inner)
             editor.prepend(build.nodes)
             editor.rename(inner.tensor, made)
-            links.insert(0, _Link(step, step.rename or name, name, inner))
+            links.insert(0, Link(step, step.rename or name, name, inner))
         return inputs, links
 
     def _refused(self, placed: Placed[Any], error: Misfit, name: str = "") -> RecipeRefused:
         text = f"input '{name}': {error}" if name else str(error)
         return RecipeRefused(f"{self.where}: {placed.where}: {text}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """A step in front of the graph, by the names on its two sides."""
-
-    step: InputStep
-    outer: str
-    inner: str
-    value: Value
-
-    def pass_on(self, arrays: Arrays) -> None:
-        """Compute what the step gives."""
-        array = self.step.compute(arrays.pop(self.outer), self.value)
-        arrays[self.inner] = array.astype(dtype_of(self.value.datatype))
-
-
-class _Surrounded:
-    """An original with the steps around it, as an `Original`."""
-
-    def __init__(
-        self,
-        original: Original,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        links: Sequence[_Link],
-        references: Sequence[Reference],
-        answers: Sequence[str],
-    ) -> None:
-        self.kind = original.kind
-        self._original = original
-        self._inputs = inputs
-        self._outputs = outputs
-        self._links = links
-        self._references = references
-        self._answers = answers
-
-    def export(self) -> onnx.ModelProto:
-        """The original's own graph, without the steps."""
-        return self._original.export()
-
-    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Compute the steps with numpy and let the framework answer in between."""
-        arrays = {tensor.name: to_array(tensor) for tensor in inputs}
-        for link in self._links:
-            link.pass_on(arrays)
-        outputs = self._original.run([to_tensor(name, arrays[name]) for name in self._inputs])
-        answers = {name: to_array(tensor) for name, tensor in zip(self._outputs, outputs, strict=True)}
-        for reference in self._references:
-            reference(answers, arrays)
-        return [to_tensor(name, answers[name]) for name in self._answers]
 
 
 def _written(step: manifest.Step) -> dict[str, Any]:

@@ -52,12 +52,13 @@ def suppress(boxes: Array, scores: Array, limits: Limits) -> tuple[Array, Array,
 
 def _greedy(corners: _Floats, scores: Array, limits: Limits) -> list[int]:
     """The boxes of one class that stay, best first."""
-    order = [int(box) for box in np.argsort(-scores, kind="stable") if scores[box] > limits.score]
+    fitting = np.flatnonzero(scores > limits.score)
+    order = fitting[np.argsort(-scores[fitting], kind="stable")]
     kept: list[int] = []
-    while order and len(kept) < limits.most:
-        best, *order = order
+    while order.size and len(kept) < limits.most:
+        best, order = int(order[0]), order[1:]
         kept.append(best)
-        order = [box for box in order if _overlap(corners[best], corners[box]) <= limits.iou]
+        order = order[_overlaps(corners[best], corners[order]) <= limits.iou]
     return kept
 
 
@@ -70,11 +71,10 @@ def _corners(boxes: _Floats, form: Literal["corners", "center"]) -> _Floats:
     return np.concatenate([np.minimum(first, second), np.maximum(first, second)], axis=1)
 
 
-def _overlap(a: _Floats, b: _Floats) -> float:
-    """Intersection over union; boxes without an area overlap nothing."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    if (sides <= 0).any():
-        return 0.0
-    shared = float(sides.prod())
-    areas = [float((box[2:] - box[:2]).prod()) for box in (a, b)]
-    return shared / (sum(areas) - shared)
+def _overlaps(box: _Floats, others: _Floats) -> _Floats:
+    """Intersection over union of a box with others; boxes without an area overlap nothing."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.where((sides > 0).all(axis=1), sides.prod(axis=1), 0.0)
+    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1) - shared
+    overlaps: _Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps

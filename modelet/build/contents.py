@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +66,22 @@ def read(recipe: Recipe, folder: Path) -> Contents:
     except ArtifactError as error:
         raise RecipeRefused(f"{recipe_file}: {error}") from error
     _check_hooks(recipe, folder, {step.name for step in (*inputs, *outputs)})
+    files = _files(recipe, folder)
+    _check_assets(inputs, files, recipe_file)
     labels = _labels(recipe, folder)
     graft = Graft(grafted_inputs, grafted_outputs, labels, recipe_file)
-    return Contents(_files(recipe, folder), labels, inputs, outputs, graft, tuple(sorted(layers)))
+    return Contents(files, labels, inputs, outputs, graft, tuple(sorted(layers)))
+
+
+def _check_assets(steps: Iterable[manifest.Step], files: Mapping[str, Path], where: str) -> None:
+    """Refuse a recipe whose steps read files that would not go along."""
+    for step in steps:
+        for name in input_step(step).assets:
+            if name not in files:
+                raise RecipeRefused(
+                    f"{where}: input.steps: step '{step.name}': reads '{name}', which is no asset",
+                    "add it to assets in [model]",
+                )
 
 
 def _check_hooks(recipe: Recipe, folder: Path, steps: set[str]) -> None:

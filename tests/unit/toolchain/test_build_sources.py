@@ -163,6 +163,11 @@ class TestContents:
                 "unknown parameter 'widht'",
             ),
             (
+                {"input": {"steps": [{"name": "words", "vocabulary": "names.json"}]}},
+                RecipeRefused,
+                "step 'words': reads 'names.json', which is no asset",
+            ),
+            (
                 {"output": {"steps": [{"name": "labels", "top_k": "2"}]}},
                 RecipeRefused,
                 "top_k: expected an integer",
@@ -184,3 +189,9 @@ class TestContents:
     def test_option_layers_follow_from_the_steps(self, folder):
         assert self.read(folder).layers == ()
         assert self.read(folder, input={"steps": [{"name": "image"}]}).layers == ("image",)
+
+    def test_a_step_may_read_assets(self, folder):
+        steps = {"steps": [{"name": "text", "tokenizer": "names.json"}]}
+        read = self.read(folder, model={"assets": ["names.json"]}, input=steps)
+        assert read.layers == ("text",)
+        assert list(read.files) == ["names.json"]

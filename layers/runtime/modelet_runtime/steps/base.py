@@ -160,6 +160,11 @@ class InputStep(Step, Protocol):
     inputs they are for, and leaves the record's other fields to the steps behind it.
     """
 
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The files of the version folder that the step reads."""
+        return ()
+
     def rows(self, document: Value) -> Sequence[Value] | None:
         """The rows that one JSON document stands for; None if it is one row itself."""
         return records(document)

@@ -189,7 +189,9 @@ class TestFailures:
             tmp_path / "demo_mlp",
             optimize=_inline({"precision": "int8-static", "exclude": {"operators": ["Gemm"]}}),
         )
-        with pytest.raises(RecipeRefused, match=r"optimize\.precision: int8-static fits nothing in the graph"):
+        with pytest.raises(
+            RecipeRefused, match=r"optimize\.precision: int8-static fits nothing in the graph"
+        ):
             build(model)
 
     def test_targets_have_to_be_as_many_as_samples(self, tmp_path):

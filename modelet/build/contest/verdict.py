@@ -106,6 +106,8 @@ def _cold_start(entry: Entry, entries: Sequence[Entry]) -> str:
     [mapped] = [other for other in entries if other.formula == entry.formula and other.file == ORT_FILE]
     if entry is mapped or not (entry.session_load_ms and mapped.session_load_ms and entry.race):
         return ""
+    if not is_slower(mapped, entry.time, entry.race.champion_ms.median):
+        return f"no faster than {mapped.name}, which is mapped and so shared between processes"
     extra_load_ms = entry.session_load_ms.median - mapped.session_load_ms.median
     saved_ms = (mapped.time - entry.time) * entry.race.champion_ms.median
     return objection(extra_load_ms, saved_ms)

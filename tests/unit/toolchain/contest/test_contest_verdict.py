@@ -154,6 +154,12 @@ def test_a_form_is_compared_with_its_own_mapped_form():
     assert verdict.rejections["int8-static-mse-onnx"].startswith("loads 99 ms longer")
 
 
+def test_of_two_forms_as_fast_as_each_other_the_mapped_one_is_taken():
+    verdict = winner(static(ratio=0.40, size=1000), static(ratio=0.39, size=900, load_ms=1, file=ONNX_FILE))
+    assert verdict.winner == "int8-static-mse"
+    assert verdict.rejections["int8-static-mse-onnx"].startswith("no faster than int8-static-mse, which is")
+
+
 def test_stock_only_stands_for_comparison():
     stock = replace(FP32, name="stock", formula=None, race=static(ratio=0.1).race)
     verdict = winner(stock)

@@ -217,7 +217,7 @@ def test_columns_of_unequal_length_are_refused():
         (PERSON, {"fill": {"pay": 1}}, "fill: there is no column 'pay'"),
         (PERSON, {"fill": {"age": "old"}}, "fill: column 'age': expected a number, got 'old'"),
         (PERSON, {"fill": {"children": 1e300}}, "fill: column 'children': expected a value of INT64"),
-        (PERSON, {"fill": {"age": [1]}}, "fill: expected a table of a string or a number or true or false"),
+        (PERSON, {"fill": {"age": [1]}}, "fill: expected a table of strings or numbers or booleans"),
         (PERSON, {"categories": {"pay": ["a"]}}, "categories: there is no column 'pay'"),
         (PERSON, {"absent": "ignore"}, 'absent: expected "refuse" or "missing"'),
     ],

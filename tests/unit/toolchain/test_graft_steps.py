@@ -151,7 +151,7 @@ class TestScale:
             ("scale", {"divisor": 0}, "divisor: expected other numbers than 0"),
             ("scale", {"factor": [1, 2], "offset": [1]}, "got 2 of factor, 1 of offset"),
             ("normalise", {"mean": [0.5], "std": [0]}, "std: expected numbers above 0"),
-            ("normalise", {"mean": [0.5]}, "missing parameter 'std': expected a list of a number"),
+            ("normalise", {"mean": [0.5]}, "missing parameter 'std': expected a list of numbers"),
             ("normalise", {"mean": [], "std": []}, "expected one number per channel in each"),
         ],
     )

@@ -11,6 +11,14 @@ from modelet_runtime.errors import ArtifactError
 # `X | Y` of plain classes is the one, with a `Literal` the other.
 _UNIONS = (UnionType, Union)
 
+# One of them, and several.
+_WORDS: Mapping[type, tuple[str, str]] = {
+    bool: ("true or false", "booleans"),
+    int: ("an integer", "integers"),
+    float: ("a number", "numbers"),
+    str: ("a string", "strings"),
+}
+
 
 def build(kind: type[Any], step: manifest.Step, where: str) -> Any:
     """Make a step's dataclass from its parameters.
@@ -42,20 +50,25 @@ def build(kind: type[Any], step: manifest.Step, where: str) -> Any:
         raise ArtifactError(f"{here}: {error}") from error
 
 
-def describe(annotation: Any) -> str:
-    """What a parameter may be, in words: for errors and for the generated reference."""
+def describe(annotation: Any, many: bool = False) -> str:
+    """What a parameter may be, in words: for errors and for the generated reference.
+
+    Args:
+        annotation: Its type.
+        many: Whether there are several.
+    """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
     if origin in _UNIONS:
-        return " or ".join(describe(option) for option in arguments if option is not NoneType)
+        return " or ".join(describe(option, many) for option in arguments if option is not NoneType)
     if origin is tuple:
         if arguments[-1] is ...:
-            return f"a list of {describe(arguments[0])}"
-        return f"a list [{', '.join(describe(item) for item in arguments)}]"
+            return f"{'lists' if many else 'a list'} of {describe(arguments[0], many=True)}"
+        return f"{'lists' if many else 'a list'} [{', '.join(describe(item) for item in arguments)}]"
     if origin is Mapping:
-        return f"a table of {describe(arguments[1])}"
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[annotation]
+        return f"{'tables' if many else 'a table'} of {describe(arguments[1], many=True)}"
+    return _WORDS[annotation][many]
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
@@ -28,7 +29,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The project's own models; two plain ones, and one that takes pictures and little memory."""
+    """The project's own models; two plain ones, one that takes pictures and little memory, text and sound."""
     root = tmp_path_factory.mktemp("models")
     write_version(root / "demo_sum/versions/1", graphs.add_and_scale(), "demo_sum")
     write_version(root / "demo_softmax/versions/1", graphs.softmax(), "demo_softmax")
@@ -49,12 +50,39 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         layers=("image",),
         resources=Resources(memory_mib=256),
     )
+    _write_text(root / "demo_text/versions/1")
+    _write_sound(root / "demo_sound/versions/1")
     for model in Repository(paths.root() / paths.MODELS).models():
         version = served_version(model)
         assert version, f"run `modelet build {model.name}`"
         (root / model.name / "versions").mkdir(parents=True)
         (root / model.name / "versions" / str(version.number)).symlink_to(version.folder)
     return Repository(root)
+
+
+def _write_text(folder: Path) -> None:
+    """A model that takes texts, with the smallest tokenizer there is."""
+    tokenizer = (paths.root() / "tests/golden/steps/wordpiece.json").read_bytes()
+    write_version(
+        folder,
+        graphs.masked_sum(),
+        "demo_text",
+        assets={"tokenizer.json": tokenizer},
+        input_steps=(Step("text"),),
+        layers=("text",),
+    )
+
+
+def _write_sound(folder: Path) -> None:
+    """A model that takes sound, and answers how loud it is."""
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    loudness = graphs.model(
+        [helper.make_node("ReduceL2", ["wave", "axes"], ["loudness"], keepdims=0)],
+        [graphs.value("wave", TensorProto.FLOAT, ("n", "samples"))],
+        [graphs.value("loudness", TensorProto.FLOAT, ("n",))],
+        [axes],
+    )
+    write_version(folder, loudness, "demo_sound", input_steps=(Step("audio", {"rate": 8_000}),))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,14 @@ OCTETS = {"content-type": "application/octet-stream"}
 def picture(form: str) -> bytes:
     buffer = io.BytesIO()
     Pillow.linear_gradient("L").convert("RGB").resize((20, 10)).save(buffer, form)
+    return buffer.getvalue()
+
+
+def sound(rate: int) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((2, 2, rate, 0, "NONE", ""))
+        file.writeframes(bytes(range(256)) * 16)
     return buffer.getvalue()
 
 
@@ -105,6 +114,15 @@ REQUESTS: dict[str, dict[str, Request]] = {
         for form in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
     }
     | {"not a picture": ("POST", "/models/demo_picture/predict", {"content-type": "image/png"}, b"no")},
+    "demo_text": {
+        "text": ("POST", "/models/demo_text/predict", {"content-type": "text/plain"}, "Zürich 今天".encode()),
+        "texts": ("POST", "/models/demo_text/predict", JSON, b'["one", "two texts", {"text": "three"}]'),
+        "no text": ("POST", "/models/demo_text/predict", JSON, b'{"text": 3}'),
+    },
+    "demo_sound": {
+        "sound": ("POST", "/models/demo_sound/predict", {"content-type": "audio/wav"}, sound(44_100)),
+        "no sound": ("POST", "/models/demo_sound/predict", {"content-type": "audio/wav"}, b"RIFF"),
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,23 @@ from modelet_runtime.manifest import (
 from modelet_runtime.tensor import BY_ONNX_TYPE
 
 
-def write_version(folder: Path, proto: onnx.ModelProto, name: str = "demo_model", **changes: Any) -> Manifest:
-    """Write `model.ort` and `manifest.json` for a graph; `changes` replace fields of the manifest."""
+def write_version(
+    folder: Path,
+    proto: onnx.ModelProto,
+    name: str = "demo_model",
+    assets: Mapping[str, bytes] | None = None,
+    **changes: Any,
+) -> Manifest:
+    """Write `model.ort`, assets and `manifest.json` for a graph; `changes` replace fields of the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
+    for asset, content in (assets or {}).items():
+        (folder / asset).write_bytes(content)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(folder / "model.ort")
     options.add_session_config_entry("session.save_model_format", "ORT")
     onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    data = (folder / "model.ort").read_bytes()
+    shipped = {"model.ort": (folder / "model.ort").read_bytes(), **(assets or {})}
     fields: dict[str, Any] = {
         "name": name,
         "version": 1,
@@ -43,7 +52,9 @@ def write_version(folder: Path, proto: onnx.ModelProto, name: str = "demo_model"
         "graph": Graph({"ai.onnx": 20}, {node.op_type: 1 for node in proto.graph.node}),
         "resources": Resources(),
         "layers": (),
-        "files": {"model.ort": FileDigest(hashlib.sha256(data).hexdigest(), len(data))},
+        "files": {
+            file: FileDigest(hashlib.sha256(data).hexdigest(), len(data)) for file, data in shipped.items()
+        },
         "tools": {"onnxruntime": onnxruntime.__version__},
     }
     manifest = Manifest(**{**fields, **changes})

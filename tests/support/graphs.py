@@ -69,6 +69,21 @@ def table_lookup(rows: int = 4) -> onnx.ModelProto:
     )
 
 
+def masked_sum() -> onnx.ModelProto:
+    """`total = sum(input_ids * attention_mask)` of each row, over rows of any length."""
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    inputs = [value(name, TensorProto.INT64, ("n", "length")) for name in ("input_ids", "attention_mask")]
+    return model(
+        [
+            helper.make_node("Mul", ["input_ids", "attention_mask"], ["kept"]),
+            helper.make_node("ReduceSum", ["kept", "axes"], ["total"], keepdims=0),
+        ],
+        inputs,
+        [value("total", TensorProto.INT64, ("n",))],
+        [axes],
+    )
+
+
 NAMED: Mapping[str, onnx.ModelProto] = {
     "demo_identity": identity(),
     "demo_sum": add_and_scale(),

@@ -1,15 +1,12 @@
 """Rows of unequal length run together where a mask tells the graph what is padding."""
 
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 from support.artifacts import write_version
-from support.graphs import model, value
+from support.graphs import masked_sum
 from support.manifests import FunctionSession, manifest, specs
 
 from modelet_runtime.batching import plan
@@ -84,27 +81,12 @@ class TestStack:
         assert list(ids.values()) == [9, 9, 1, 2]
 
 
-def masked_sum() -> Any:
-    """`total = sum(input_ids * attention_mask)` of each row."""
-    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    inputs = [value(name, TensorProto.INT64, ("n", "length")) for name in ("input_ids", "attention_mask")]
-    return model(
-        [
-            helper.make_node("Mul", ["input_ids", "attention_mask"], ["kept"]),
-            helper.make_node("ReduceSum", ["kept", "axes"], ["total"], keepdims=0),
-        ],
-        inputs,
-        [value("total", TensorProto.INT64, ("n",))],
-        [axes],
-    )
-
-
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("version")
     step = Step("text", {"tokenizer": "bpe.json", "max_length": 24, "padding_side": "left"})
-    made = write_version(folder, masked_sum(), input_steps=(step,))
-    shutil.copy(GOLDEN / "bpe.json", folder)
+    assets = {"bpe.json": (GOLDEN / "bpe.json").read_bytes()}
+    made = write_version(folder, masked_sum(), assets=assets, input_steps=(step,))
     with OrtSession(folder / "model.ort") as session:
         yield Predictor(made, session, build(made, folder))
 

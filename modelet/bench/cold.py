@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from modelet.bench.emulator import emulate
-from modelet.bench.sampling import Ratio, Samples, alternate, ratio
+from modelet.bench.sampling import Ratio, alternate, ratio
 
 _ECHO = "def handler(event, context):\n    return event\n"
 _BARE = """
@@ -30,7 +32,7 @@ def measure(
     scratch: Path,
     rounds: int,
 ) -> list[Ratio]:
-    """Compare the cold start and peak memory of one model's function with the bare script's.
+    """Compare the cold start, its CPU time and peak memory of a model's function with the bare script's.
 
     Args:
         model: The model's name, for the titles.
@@ -42,47 +44,87 @@ def measure(
         scratch: A folder for the echo function.
         rounds: Counted rounds.
     """
-    (scratch / "echo.py").write_text(_ECHO)
-    bare = [sys.executable, "-c", _BARE, str(graph), str(feed)]
-    peaks: Samples = {"function MiB": [], "bare MiB": []}
+    parts = things(function, environment, event, graph, feed, scratch)
+    costs = {name: Costs() for name in parts}
 
-    def function_s() -> float:
-        seconds, peak_mib = _launch(function, "handler.handler", environment, event)
-        peaks["function MiB"].append(peak_mib)
-        return seconds
+    def timed(name: str) -> float:
+        cost = parts[name]()
+        costs[name].add(cost)
+        return cost.wall_s
 
-    def bare_s() -> float:
-        seconds, peak_mib = _run(bare)
-        peaks["bare MiB"].append(peak_mib)
-        return seconds
-
-    samples = alternate(
-        {
-            "function s": function_s,
-            "echo s": lambda: _launch(scratch, "echo.handler", environment, event)[0],
-            "bare s": bare_s,
-            "python s": lambda: _run([sys.executable, "-c", "pass"])[0],
-        },
-        rounds,
-    )
+    walls = alternate({name: partial(timed, name) for name in parts}, rounds)
     return [
         ratio(
             f"{model}: cold start net of an echo function / bare ONNX Runtime net of Python",
-            samples,
-            lambda m: (m["function s"] - m["echo s"]) / (m["bare s"] - m["python s"]),
+            walls,
+            net_ratio,
             target=0.45,
         ),
         ratio(
+            f"{model}: CPU time of a cold start, net / bare ONNX Runtime, net",
+            {name: of.cpu_s[-rounds:] for name, of in costs.items()},
+            net_ratio,
+            target=None,
+        ),
+        ratio(
             f"{model}: peak memory / bare ONNX Runtime",
-            peaks,
+            {f"{name} MiB": costs[name].peak_mib[-rounds:] for name in ("function", "bare")},
             lambda m: m["function MiB"] / m["bare MiB"],
             target=0.6,
         ),
     ]
 
 
-def _launch(folder: Path, handler: str, environment: Mapping[str, str], event: bytes) -> tuple[float, float]:
-    """Seconds from launching the emulator to the first answer, and the function's peak memory in MiB."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one start cost.
+
+    Attributes:
+        wall_s: From launching it until it had answered.
+        cpu_s: CPU time of the process until then, which other load on the machine hardly changes.
+        peak_mib: The most memory it had.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What many starts cost, each figure in a list of its own."""
+
+    wall_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    peak_mib: list[float] = field(default_factory=list)
+
+    def add(self, cost: Cost) -> None:
+        """Take one more."""
+        self.wall_s.append(cost.wall_s)
+        self.cpu_s.append(cost.cpu_s)
+        self.peak_mib.append(cost.peak_mib)
+
+
+def things(
+    function: Path, environment: Mapping[str, str], event: bytes, graph: Path, feed: Path, scratch: Path
+) -> dict[str, Callable[[], Cost]]:
+    """The four things that a cold start is compared by; arguments as of `measure`."""
+    (scratch / "echo.py").write_text(_ECHO)
+    return {
+        "function": lambda: launch(function, "handler.handler", environment, event),
+        "echo": lambda: launch(scratch, "echo.handler", environment, event),
+        "bare": lambda: run([sys.executable, "-c", _BARE, str(graph), str(feed)]),
+        "python": lambda: run([sys.executable, "-c", "pass"]),
+    }
+
+
+def net_ratio(costs: Mapping[str, float]) -> float:
+    """The function without what any function costs, over the bare script without what any script costs."""
+    return (costs["function"] - costs["echo"]) / (costs["bare"] - costs["python"])
+
+
+def launch(folder: Path, handler: str, environment: Mapping[str, str], event: bytes) -> Cost:
+    """From launching the emulator to the function's first answer."""
     start = time.perf_counter()
     with emulate(handler, folder, environment) as emulator:
         answer = emulator.invoke(event)
@@ -90,11 +132,12 @@ def _launch(folder: Path, handler: str, environment: Mapping[str, str], event: b
         if b"errorType" in answer or b'"statusCode":5' in answer:
             text = answer[:500].decode(errors="replace")
             raise RuntimeError(f"{handler} failed under the emulator: {text}")
-        return seconds, _peak_mib(_child_of(emulator.process.pid))
+        pid = _child_of(emulator.process.pid)
+        return Cost(seconds, _cpu_s(pid), _peak_mib(pid))
 
 
-def _run(command: list[str]) -> tuple[float, float]:
-    """Seconds a whole process takes, and its peak memory in MiB."""
+def run(command: list[str]) -> Cost:
+    """A whole process."""
     start = time.perf_counter()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
@@ -102,7 +145,15 @@ def _run(command: list[str]) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss / _KIB_PER_MIB
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_MIB)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU time of another process, threads that ended included, to the nanosecond.
+
+    Source: the number is what the C library's `clock_getcpuclockid` makes of a process id.
+    """
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def _child_of(pid: int) -> int:

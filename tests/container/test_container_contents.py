@@ -11,8 +11,8 @@ from modelet.packaging.layer import Workshop
 
 MIB = 1024 * 1024
 RUNTIME_LIMIT_BYTES = 45_000_000
-# The layers of an image, lowest first.
-BASE, RUNTIME, OPTION, FUNCTIONS, MODEL = range(5)
+# The layers of an image; between them, in order of name, those of layers/options.
+BASE, RUNTIME, FUNCTIONS, MODEL = 0, 1, -2, -1
 UNWANTED = re.compile(
     r"(^|/)(modelet|infra|tests?|numpy|pip|setuptools|boto3|botocore)(/|$)"
     r"|(^|/)(\.git|\.cache|\.aws|\.env.*|\.netrc|id_rsa.*)(/|$)"
@@ -104,8 +104,9 @@ def test_every_module_has_bytecode_that_is_not_checked_against_its_source(image:
     assert invalidation(image.layers[FUNCTIONS]) == invalidation(image.layers[RUNTIME]) == {1}
 
 
-def test_every_package_has_its_licence_listed(image: Image) -> None:
-    for layer, title in ((image.layers[RUNTIME], "runtime"), (image.layers[OPTION], "option-image")):
+def test_every_package_has_its_licence_listed(image: Image, workshop: Workshop) -> None:
+    titles = ["runtime", *(f"option-{name}" for name in workshop.options)]
+    for layer, title in zip(image.layers[RUNTIME:FUNCTIONS], titles, strict=True):
         shipped = {name.split("/")[2] for name in layer.files if name.endswith(".dist-info/METADATA")}
         for folder in shipped:
             name, version = folder.removesuffix(".dist-info").split("-")

@@ -113,9 +113,11 @@ images: install  ## Build every model's image with the docker, podman, buildah o
 	@$(BIN)/modelet build
 	@$(BIN)/modelet image --all
 
-docs: install  ## Generate docs/cli.md, and the tables of docs/models.md, anew
+docs: install  ## Generate docs/cli.md, and the tables of docs/models.md and docs/images.md, anew
 	@$(BIN)/python -m modelet.cli.reference > docs/cli.md
 	@$(BIN)/python -m modelet.manual.page docs/models.md
+	@$(BIN)/modelet build
+	@$(BIN)/python -m modelet.packaging.sizes docs/images.md
 
 EXTRAS := --extra sklearn --extra examples --extra dev
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \

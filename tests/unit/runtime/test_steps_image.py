@@ -297,6 +297,7 @@ class TestRefuses:
             ((-1, 64), {"width": 8, "height": 8}, "does not take RGB of 8x8"),
             ((-1, 64), {"mode": "L"}, "does not take L of as it comes"),
             ((-1, 3, 8, 8, 3), {}, "does not take"),
+            ((-1, 3, 8, 8), {}, "channels come first in it, so let the step pixels follow"),
             ((-1, 8, 8, 4), {"invert": True}, "expected mode L or RGB"),
             ((-1, 8, 8, 3), {"datatype": "BYTES"}, "expected numbers, got BYTES"),
         ],

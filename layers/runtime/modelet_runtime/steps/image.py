@@ -126,8 +126,10 @@ class Image(InputStep):
         # A variable axis takes any size; a fixed one only that which is made.
         if made is None or any(wanted not in (-1, actual) for wanted, actual in zip(axes, made, strict=True)):
             sizes = "as it comes" if size is None else f"{width}x{height}"
+            is_turned = len(axes) == 3 and axes[0] in _MODES and axes[2] not in _MODES
+            hint = ": channels come first in it, so let the step pixels follow" if is_turned else ""
             raise misfit(
-                "image", f"input '{spec.name}' of {list(spec.shape)} does not take {mode} of {sizes}"
+                "image", f"input '{spec.name}' of {list(spec.shape)} does not take {mode} of {sizes}{hint}"
             )
 
 

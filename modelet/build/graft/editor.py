@@ -29,7 +29,7 @@ class Editor:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
-        self.opset = _opset(model)
+        [self.opset] = _opsets(model)
         self._names = set(_names(model))
 
     def fresh(self, stem: str) -> str:
@@ -147,20 +147,23 @@ def modernise(model: onnx.ModelProto) -> None:
     """
     if model.functions:
         model.CopyFrom(inliner.inline_local_functions(model))
-    if _opset(model) < LEAST_OPSET:
+    if not _opsets(model):  # all operators are those of machine learning
+        model.opset_import.append(helper.make_opsetid("", LEAST_OPSET))
+    if _opsets(model)[0] < LEAST_OPSET:
         try:
             model.CopyFrom(version_converter.convert_version(model, LEAST_OPSET))
         except Exception as error:  # the converter's errors share no base but Exception
             raise GraphRefused(
-                f"graph steps need operator set {LEAST_OPSET} or newer, and the graph has {_opset(model)}:"
-                f" {' '.join(str(error).split())[:200]}",
+                f"graph steps need operator set {LEAST_OPSET} or newer, and the graph has"
+                f" {_opsets(model)[0]}: {' '.join(str(error).split())[:200]}",
                 "export it again with a newer one",
             ) from error
-        model.ir_version = max(model.ir_version, _LEAST_IR)
+    model.ir_version = max(model.ir_version, _LEAST_IR)
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return int(next(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}))
+def _opsets(model: onnx.ModelProto) -> list[int]:
+    """The version of the standard operators, if the graph has any."""
+    return [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}]
 
 
 def _names(model: onnx.ModelProto) -> Iterable[str]:

@@ -153,6 +153,14 @@ class TestGraphs:
         with pytest.raises(GraphRefused, match="need operator set 13 or newer, and the graph has 8: "):
             graft(proto, after=[{"name": "softmax"}])
 
+    def test_a_graph_without_any_standard_operator(self):
+        node = helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", offset=[1.0], scale=[2.0])
+        sides = ([value("x", FLOAT, ("n", 3))], [value("y", FLOAT, ("n", 3))])
+        imports = [helper.make_opsetid("ai.onnx.ml", 3)]
+        proto = helper.make_model(helper.make_graph([node], "g", *sides), opset_imports=imports, ir_version=4)
+        grafted = graft(proto, [{"name": "scale", "divisor": 2}], [{"name": "sigmoid"}])
+        grafted.agreed(x=np.ones((2, 3), np.float32))
+
     def test_a_subgraph_that_uses_the_input(self):
         def branch(kind):
             node = helper.make_node(kind, ["x"], [f"{kind}_out"])

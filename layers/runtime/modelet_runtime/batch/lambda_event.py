@@ -1,5 +1,6 @@
 """Lambda's events to messages: batches of a queue, of which some may fail, and direct calls."""
 
+import gc
 import sys
 from time import monotonic
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ from modelet_runtime.errors import ClientError
 # Threads that only pass work on take the lock at once: by default Python lets them wait 5 ms, which is
 # longer than many a run of a graph.
 sys.setswitchinterval(0.0005)
+# Rows are lists and records without cycles, made by the thousand: looking for cycles after every 700 of
+# them takes as long as parsing them.
+gc.set_threshold(100_000, 50, 100)
 
 _logger = Logger(service="modelet-batch")
 

@@ -4,11 +4,13 @@ What these shortcuts cannot show to be the same goes row by row, so a shortcut n
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import prod
 from typing import Any
 
 from modelet_runtime.batch.forms.base import Chunk
-from modelet_runtime.errors import ClientError, ModeletError
+from modelet_runtime.batch.forms.csv_table import CellRows
+from modelet_runtime.errors import ClientError, DatatypeMismatch, ModeletError
 from modelet_runtime.manifest import Signature, TensorSpec
 from modelet_runtime.steps.b64 import is_b64
 from modelet_runtime.steps.base import Value
@@ -45,6 +47,8 @@ class InputShapes:
         try:
             if chunk.columns is not None:
                 return self._of_columns(chunk.columns, chunk.rows)
+            if isinstance(chunk.values, CellRows):
+                return self._of_cells(chunk.values)
             assert chunk.values is not None
             return self._of_values(chunk.values)
         except ClientError:
@@ -70,6 +74,21 @@ class InputShapes:
         converted = to_tensor(TensorSpec(spec.name, spec.datatype, (tensor.element_count,)), flat)
         return Tensor(spec.name, converted.datatype, shape, converted.data)
 
+    def _of_cells(self, rows: CellRows) -> list[Tensor] | None:
+        """Cells that are all numbers, for inputs of one number per column or of the whole row."""
+        if any(len(line) != rows.width for line in rows.lines):
+            return None
+        names = rows.names or ()
+        if set(self._specs) <= set(names):
+            places = [names.index(name) for name in self._specs]
+            specs = list(self._specs.values())
+        elif self._only is not None and prod(self._specs[self._only].shape) == rows.width:
+            return [_read(self._specs[self._only], list(chain.from_iterable(rows.lines)), len(rows))]
+        else:
+            return None
+        columns = list(zip(*rows.lines, strict=True))
+        return [_read(spec, columns[at], len(rows)) for spec, at in zip(specs, places, strict=True)]
+
     def _of_values(self, values: Sequence[Any]) -> list[Tensor] | None:
         kinds = set(map(type, values))
         if any(issubclass(kind, ModeletError) for kind in kinds):
@@ -84,15 +103,32 @@ class InputShapes:
         return [_stacked(self._specs[self._only], values)]
 
 
+def _read(spec: TensorSpec, cells: Sequence[str], rows: int) -> Tensor:
+    """Cells as an input. What these readers do not take (empty cells, 3.0 for 3), one row after another may.
+
+    Raises:
+        ClientError: (400) A cell is no number, or does not fit.
+    """
+    datatype = DATATYPES[spec.datatype]
+    if datatype.name in ("BYTES", "BOOL"):
+        raise DatatypeMismatch(spec.name, spec.datatype, "a cell")
+    try:
+        values: list[Any] = list(map(float if datatype.is_float else int, cells))
+    except ValueError as error:
+        raise DatatypeMismatch(spec.name, spec.datatype, "a cell") from error
+    return Tensor.from_values(spec.name, datatype, (rows, *spec.shape), values)
+
+
 def _stacked(spec: TensorSpec, values: Sequence[Any]) -> Tensor:
-    rows = len(values)
-    wanted = TensorSpec(spec.name, spec.datatype, (rows, *spec.shape))
-    if isinstance(values[0], list) and -1 not in spec.shape and len(spec.shape) > 1:
-        flat = len(values[0]) == prod(spec.shape) and not isinstance(values[0][0], (list, tuple))
-        if flat:  # a row may come flat
-            tensor = to_tensor(TensorSpec(spec.name, spec.datatype, (rows, prod(spec.shape))), values)
-            return Tensor(spec.name, tensor.datatype, (rows, *spec.shape), tensor.data)
-    return to_tensor(wanted, values)
+    """Rows as one tensor. Packing refuses what a row's own checks would, so they are not made twice."""
+    rows, datatype = len(values), DATATYPES[spec.datatype]
+    size = prod(spec.shape)
+    is_plain = spec.shape and -1 not in spec.shape and datatype.name not in ("BYTES", "BOOL", "BF16")
+    if is_plain and set(map(type, values)) == {list} and set(map(len, values)) == {size}:
+        # Each row is flat, as its shape is or as rows may come.
+        flat = list(chain.from_iterable(values))
+        return Tensor.from_values(spec.name, datatype, (rows, *spec.shape), flat)
+    return to_tensor(TensorSpec(spec.name, spec.datatype, (rows, *spec.shape)), values)
 
 
 def _row_shape(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,8 +7,10 @@ from modelet_runtime.tensor import Tensor
 _FIRST = 8
 _MOST = 4096
 # A larger batch has to be this much faster per row, or the smaller one stays: it needs less memory.
-_GAIN = 0.95
-_SAMPLES = 2
+_GAIN = 0.97
+_SAMPLES = 3
+# Sizes without a gain before the climb ends: one may be unlucky.
+_PATIENCE = 2
 
 
 class BatchSize:
@@ -20,11 +22,12 @@ class BatchSize:
     """
 
     def __init__(self, fixed: int | None, memory_bytes: int) -> None:
-        self._fixed = fixed
         self._memory_bytes = memory_bytes
         self._rows = fixed or _FIRST
         self._is_climbing = fixed is None
-        self._row_s: dict[int, list[float]] = {}
+        self._samples: list[float] = []
+        self._best_rows, self._best_s = self._rows, float("inf")
+        self._misses = 0
 
     def rows(self, inputs: Sequence[Tensor]) -> int:
         """The size of the next batch of these inputs."""
@@ -35,14 +38,14 @@ class BatchSize:
         """Learn from a run; only runs of the size under trial count."""
         if not self._is_climbing or rows != self._rows:
             return
-        samples = self._row_s.setdefault(rows, [])
-        samples.append(elapsed_s / rows)
-        if len(samples) <= _SAMPLES:  # the first run of a shape is slower: it allocates
+        self._samples.append(elapsed_s / rows)
+        if len(self._samples) <= _SAMPLES:  # the first run of a shape allocates
             return
-        before = self._row_s.get(rows // 2)
-        if before is not None and min(samples) > _GAIN * min(before):
-            self._rows, self._is_climbing = rows // 2, False
-        elif rows >= _MOST:
-            self._is_climbing = False
+        row_s = min(self._samples)
+        self._samples = []
+        if row_s < _GAIN * self._best_s:
+            self._best_rows, self._best_s, self._misses = rows, row_s, 0
         else:
-            self._rows = rows * 2
+            self._misses += 1
+        self._is_climbing = self._misses < _PATIENCE and rows < _MOST
+        self._rows = rows * 2 if self._is_climbing else self._best_rows

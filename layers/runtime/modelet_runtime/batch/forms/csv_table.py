@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from modelet_runtime.batch.errors import InputRefused, InputTooLarge
 from modelet_runtime.batch.forms.base import Chunk, Row
@@ -62,7 +62,7 @@ class CsvReader:
             yield Chunk(
                 first=first,
                 rows=len(lines),
-                values=[_value(line, names, width) for line in lines],
+                values=CellRows(lines, names, width),
                 columns=None,
                 refer=lambda row: {},
                 kept=self._kept(lines, names),
@@ -125,11 +125,35 @@ def first_line(data: bytes, delimiter: str) -> list[str]:
     return []
 
 
-def _value(line: Sequence[str], names: Sequence[str] | None, width: int) -> Row:
-    if len(line) != width:
-        return InvalidRequest("csv row", f"{width} cells", str(len(line)))
-    cells = map(Cell, line)
-    return list(cells) if names is None else dict(zip(names, cells, strict=True))
+class CellRows(Sequence[Row]):
+    """Rows of a table, as cells until somebody asks for one as a value.
+
+    Attributes:
+        lines: The cells' texts.
+        names: The columns, where there is a header.
+        width: Cells that a row should have.
+    """
+
+    def __init__(self, lines: Sequence[Sequence[str]], names: Sequence[str] | None, width: int) -> None:
+        self.lines = lines
+        self.names = names
+        self.width = width
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "CellRows": ...
+    def __getitem__(self, index: int | slice) -> "Row | CellRows":
+        if isinstance(index, slice):
+            return CellRows(self.lines[index], self.names, self.width)
+        line = self.lines[index]
+        if len(line) != self.width:
+            return InvalidRequest("csv row", f"{self.width} cells", str(len(line)))
+        cells = map(Cell, line)
+        return list(cells) if self.names is None else dict(zip(self.names, cells, strict=True))
 
 
 csv.field_size_limit(2**31 - 1)  # the longest row is bounded before it is parsed

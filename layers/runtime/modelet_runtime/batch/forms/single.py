@@ -12,7 +12,7 @@ from modelet_runtime.batch.forms.jsonl import parse
 from modelet_runtime.batch.forms.lines import Text
 from modelet_runtime.batch.forms.sniff import media_type_of
 from modelet_runtime.batch.objects import Bucket
-from modelet_runtime.errors import InvalidRequest, ModeletError
+from modelet_runtime.errors import ClientError, InvalidRequest, ModeletError
 from modelet_runtime.protocols import friendly
 from modelet_runtime.steps.base import Value
 
@@ -35,7 +35,10 @@ class ObjectReader:
         size = self.source.ref.size_bytes
         if size > self.limits.row_bytes:
             raise InputTooLarge(f"an object of {size} bytes, expected {self.limits.row_bytes} at most")
-        values = _values(self.source.load(0, size), self.media_types)
+        try:
+            values = _values(self.source.load(0, size), self.media_types)
+        except ClientError as error:
+            raise InputRefused(str(error)) from error
         refer = {"uri": f"s3://{self.source.ref.bucket}/{self.source.ref.key}"}
         yield Chunk(
             first=0,

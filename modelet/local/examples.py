@@ -4,7 +4,7 @@ import ast
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,13 @@ from modelet_runtime.steps.hook import FILE_NAME as HOOKS
 _MOST = 3
 _OCTETS = "application/octet-stream"
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+# What is sent to a model by its first step; a hook says it itself.
+_ACCEPTED = {
+    "image": ("image/*",),
+    "audio": ("audio/*",),
+    "text": ("text/plain",),
+    "words": ("text/plain",),
+}
 # A command that is longer than this is no example.
 _MAX_VALUES = 64
 
@@ -45,13 +52,14 @@ def _bodies(version: Version) -> Iterator[str]:
     """Bodies that the model takes, as curl's arguments."""
     manifest = version.manifest
     step = manifest.input_steps[0].name if manifest.input_steps else None
-    if step is None:
+    parameters = manifest.input_steps[0].parameters if step else {}
+    if step is None or (step == "table" and not parameters.get("columns")):
         value = _sample(manifest.signature)
         if value is not None:
             yield f"-H 'content-type: application/json' -d {shlex.quote(json.dumps(value))}"
         return
-    accepted = _hook_media_types(version.folder / HOOKS) if step == "hook" else ("image/*",)
-    if step in ("hook", "image"):
+    accepted = _hook_media_types(version.folder / HOOKS) if step == "hook" else _ACCEPTED.get(step, ())
+    if accepted:
         if "image/*" in accepted or _OCTETS in accepted:
             yield from (
                 f"-H 'content-type: {kind}' --data-binary @{_quoted(path)}"
@@ -60,8 +68,14 @@ def _bodies(version: Version) -> Iterator[str]:
             )
         if _OCTETS in accepted:
             yield from (f"--data-binary @{_quoted(path)}" for path in _readmes(version))
-        if "text/plain" in accepted:
+        if len(fields := parameters.get("fields", ())) > 1:
+            record = json.dumps(dict.fromkeys(fields, "This is a text."))
+            yield f"-H 'content-type: application/json' -d {shlex.quote(record)}"
+        elif "text/plain" in accepted:
             yield "-H 'content-type: text/plain' -d 'This is a text.'"
+        if "audio/*" in accepted:
+            for path in _files(version.folder.parents[1], {".wav"}):
+                yield f"-H 'content-type: audio/wav' --data-binary @{_quoted(path)}"
 
 
 def _sample(signature: Signature) -> Any:
@@ -98,9 +112,15 @@ def _hook_media_types(path: Path) -> tuple[str, ...]:
 
 def _pictures(model: Path) -> Iterator[tuple[Path, str]]:
     """Pictures a model's folder holds, outside its versions."""
+    for path in _files(model, _PICTURES):
+        yield path, _PICTURES[path.suffix.lower()]
+
+
+def _files(model: Path, endings: Container[str]) -> Iterator[Path]:
+    """Files of such endings that a model's folder holds, outside its versions."""
     for path in sorted(model.glob("*/*")) + sorted(model.glob("*")):
-        if path.suffix.lower() in _PICTURES and path.is_file():
-            yield path, _PICTURES[path.suffix.lower()]
+        if path.suffix.lower() in endings and path.is_file():
+            yield path
 
 
 def _readmes(version: Version) -> Iterator[Path]:

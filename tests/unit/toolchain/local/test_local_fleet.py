@@ -108,6 +108,30 @@ def test_examples_fit_what_the_models_take(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (Step("words"), "-H 'content-type: text/plain' -d 'This is a text.'"),
+        (Step("text"), "-H 'content-type: text/plain' -d 'This is a text.'"),
+        (
+            Step("text", {"fields": ["a", "b"]}),
+            """-H 'content-type: application/json' -d '{"a": "This is a text.", "b": "This is a text."}'""",
+        ),
+        (Step("table"), "-H 'content-type: application/json' -d '[0, 0]'"),
+        (Step("audio"), "-H 'content-type: audio/wav' --data-binary @models/a_model/samples/yes.wav"),
+    ],
+)
+def test_examples_send_what_the_first_step_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Step, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "models"
+    add(root, "a_model", input_steps=(step,))
+    (root / "a_model" / "samples").mkdir()
+    (root / "a_model" / "samples" / "yes.wav").write_bytes(b"RIFF")
+    assert commands(fleet_of(root), "http://x")[0] == f"curl http://x/models/a_model/predict {expected}"
+
+
 def test_examples_send_files_where_files_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "models"

@@ -64,9 +64,7 @@ def put(key):
 
 def test_files_of_a_batch_of_messages_become_results(handler):
     for number in range(3):
-        s3.put_object(
-            Bucket=batching.INPUT, Key=f"demo_model/a b+{number}.jsonl", Body=forms.jsonl([[0] * 4])
-        )
+        put(f"demo_model/a b+{number}.jsonl")
     records = [record(number, created(f"demo_model/a b+{number}.jsonl")) for number in range(3)]
     assert handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}
     keys = [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=batching.OUTPUT)["Contents"]]

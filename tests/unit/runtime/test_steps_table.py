@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas._libs.parsers import STR_NA_VALUES
 from support.artifacts import write_version
+from support.http import Client, body_of, predictor
 from support.manifests import manifest, specs
 
 from modelet_runtime.errors import ArtifactError, ClientError, InvalidRequest
@@ -82,6 +83,25 @@ class TestAnInputPerColumn:
     @pytest.mark.parametrize("document", [ANN, {}, [], [1, 2], {"age": [1], "job": "x"}, "text", None])
     def test_one_record_is_one_row(self, document):
         assert pipeline().rows(document) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "answer"),
+    [
+        ({"x": 1}, 200, 1.0),
+        ([{"x": 1}, {"x": 2}], 200, {"predictions": [1.0, 2.0]}),
+        ({"x": [1, 2]}, 200, {"predictions": [1.0, 2.0]}),
+        ([{"x": 1}, {"x": "two"}], 400, "row 1: column 'x': expected a number, got 'two'"),
+        ([{"x": 1}, {"y": 2}], 400, "row 1: record: expected the columns x, got 'y'"),
+    ],
+)
+def test_bodies_of_one_row_and_of_many_are_answered_as_such(body, status, answer):
+    steps = (Step("table"),)
+    client = Client(predictor(specs(x=("FP32", -1)), specs(y=("FP32", -1)), input_steps=steps))
+    headers = {"content-type": "application/json"}
+    response = client.post("/models/demo_model/predict", body, headers=headers)
+    assert response.status == status
+    assert body_of(response) == answer or body_of(response)["error"] == answer
 
 
 class TestAMatrix:
@@ -267,9 +287,9 @@ def test_answers_as_the_estimator_does_over_a_data_frame(tmp_path, is_matrix):
     out = io.StringIO()
     frame[columns].to_csv(out, index=False)
     with OrtSession(tmp_path / "model.ort") as session:
-        predictor = Predictor(made, session, build(made, tmp_path))
-        rows, _ = parse(out.getvalue().encode(), "text/csv", predictor.pipeline.media_types)
-        answers = predictor.predict(rows)
+        model = Predictor(made, session, build(made, tmp_path))
+        rows, _ = parse(out.getvalue().encode(), "text/csv", model.pipeline.media_types)
+        answers = model.predict(rows)
     given = [answer["probabilities"][1] for answer in answers]
     expected = estimator.predict_proba(pd.read_csv(io.StringIO(out.getvalue())))[:, 1]
     np.testing.assert_allclose(given, expected, atol=1e-5)

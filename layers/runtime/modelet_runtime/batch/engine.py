@@ -13,6 +13,7 @@ from modelet_runtime.batch.forms.arrays import rows_of
 from modelet_runtime.batch.forms.base import Chunk, Results, Row
 from modelet_runtime.batch.rows_to_inputs import InputShapes
 from modelet_runtime.batch.sizing import BatchSize
+from modelet_runtime.batching import CPU_ELEMENTS, plan
 from modelet_runtime.errors import InferenceFailed, InferenceRejected, ModeletError
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.stacking import split, stack
@@ -77,7 +78,7 @@ class Engine:
         return work
 
     def _prepare_rows(self, work: Work) -> None:
-        batches: dict[object, list[tuple[int, Encoded]]] = {}
+        encodings: list[tuple[int, Encoded]] = []
         for row, value in enumerate(_values(work.chunk)):
             try:
                 encoded = self._encode(value)
@@ -87,13 +88,31 @@ class Engine:
             if isinstance(encoded, Answered):
                 work.answers[row] = encoded.answer
             else:
-                shapes = tuple((name, tensor.shape) for name, tensor in encoded.tensors.items())
-                batches.setdefault(shapes if self._has_batch_axis else row, []).append((row, encoded))
-        for batch in batches.values():
+                encodings.append((row, encoded))
+        for batch in self._batches(encodings):
             rows = [encoded.tensors for _, encoded in batch]
-            inputs = stack(rows) if self._has_batch_axis else list(rows[0].values())
+            inputs = list(rows[0].values())
+            if self._has_batch_axis:
+                inputs = stack(rows, batch[0][1].padding)
             contexts = [encoded.context for _, encoded in batch]
             work.groups.append(Group([row for row, _ in batch], inputs, contexts))
+
+    def _batches(self, encodings: Sequence[tuple[int, Encoded]]) -> Iterator[list[tuple[int, Encoded]]]:
+        """Rows that can be one tensor; those of unequal length are padded as they are online."""
+        if not self._has_batch_axis:
+            yield from ([item] for item in encodings)
+            return
+        alike: dict[object, list[tuple[int, Encoded]]] = {}
+        padded: list[tuple[int, Encoded]] = []
+        for item in encodings:
+            if item[1].padding:
+                padded.append(item)
+            else:
+                shapes = tuple((name, tensor.shape) for name, tensor in item[1].tensors.items())
+                alike.setdefault(shapes, []).append(item)
+        yield from alike.values()
+        for run in plan([encoded for _, encoded in padded], CPU_ELEMENTS):
+            yield [padded[index] for index in run]
 
     def _encode(self, value: Row) -> Encoded | Answered:
         if isinstance(value, ModeletError):

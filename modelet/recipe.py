@@ -354,7 +354,7 @@ class Batch(_Section):
         default=None,
         ge=1,
         examples=[64],
-        description="Rows per run of the graph; without it a run measures while it begins.",
+        description="Rows per run of the graph to begin with; without it what the build measures as best.",
     )
     failure_share: float = Field(
         default=_BATCH.failure_share, ge=0, le=1, description="Share of failed rows above which a run stops."

@@ -1,6 +1,7 @@
 """The stages of a build, in order: convert, check, optimise, prove, compete, write."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ import onnx
 
 from modelet.build import cases, check, contents, facts, folder, origin
 from modelet.build.contents import Contents
+from modelet.build.contest.curve import Point
 from modelet.build.contest.remake import remake
 from modelet.build.contest.ring import hold
 from modelet.build.contest.settings import Settings
@@ -143,6 +145,7 @@ class Stages:
                 formula=contest.formula.to_dict(),
             ),
             files=_digests(self._staged),
+            batch=_begun(draft.batch, contest.curve),
             proof=contract.Proof(contest.verdict.passed, "" if contest.verdict.passed else self._todo.accept),
         )
         _write_json(self._staged / PASSPORT_FILE, passport(manifest, contest, parity, runs))
@@ -170,6 +173,15 @@ class Stages:
             files={},
             tools=CONVERTERS[source.original.kind].versions(),
         )
+
+
+def _begun(batch: contract.Batch | None, curve: Sequence[Point]) -> contract.Batch | None:
+    """Let runs of a batch begin with the fewest rows whose cost per row is within 3% of the least."""
+    if batch is None or batch.rows is not None or not curve:
+        return batch
+    row_ms = {point.rows: point.latency_ms / point.rows for point in curve}
+    least = min(row_ms.values())
+    return replace(batch, rows=min(rows for rows, cost in row_ms.items() if cost <= 1.03 * least))
 
 
 def _adopt(artifact: Artifact, staged: Path) -> None:

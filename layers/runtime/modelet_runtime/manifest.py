@@ -162,7 +162,8 @@ class Batch:
     """How files of a bucket are inferred; models without it have no batch function.
 
     Attributes:
-        rows: Rows per run of the graph; None measures while a run begins.
+        rows: Rows per run of the graph to begin with: the best of the passport's curve. Larger runs are
+            tried while rows get cheaper.
         failure_share: Share of failed rows above which a run stops.
         split_mib: Inputs above this are split over many functions.
         split_s: So are inputs that would take longer than this in one.

@@ -1,4 +1,4 @@
-"""How many rows run together: what the manifest says, or what climbs fastest on the run's own rows."""
+"""How many rows run together: from what the build measured, up as long as rows get cheaper."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ class BatchSize:
     """Doubles the batch as long as that makes rows cheaper; no row is run for measurement's sake.
 
     Args:
-        fixed: Rows per run, where the build measured them; None climbs.
+        first: Rows of the first runs: the best of the passport's curve, where there is one.
         memory_bytes: The most that a batch's inputs may take.
     """
 
-    def __init__(self, fixed: int | None, memory_bytes: int) -> None:
+    def __init__(self, first: int | None, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
-        self._rows = fixed or _FIRST
-        self._is_climbing = fixed is None
+        self._rows = first or _FIRST
+        self._is_climbing = True
         self._samples: list[float] = []
         self._best_rows, self._best_s = self._rows, float("inf")
         self._misses = 0

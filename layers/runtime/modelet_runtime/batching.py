@@ -4,19 +4,22 @@ from collections.abc import Iterator, Sequence
 
 from modelet_runtime.steps.base import Encoded
 
-# Padding that costs less than this many tokens is cheaper than another run: the least time of a MiniLM over 96
-# sentences of 4 to 52 tokens is at 8 to 16, for FP32 and int8 alike (decision 0032).
+# Padding that costs less than this many tokens is cheaper than another run: the least time of a MiniLM over
+# 96 sentences of 4 to 52 tokens is at 8 to 16, for FP32 and int8 alike (decision 0032).
 _RUN_COST = 12
 # Larger runs are no faster on a CPU, and what a graph holds in between grows with them.
 CPU_ELEMENTS = 16_384
 
 
-def plan(rows: Sequence[Encoded], most_elements: int | None) -> Iterator[list[int]]:
+def plan(
+    rows: Sequence[Encoded], most_elements: int | None, most_rows: int | None = None
+) -> Iterator[list[int]]:
     """Group rows into runs, each of them of equal shapes once its rows are padded.
 
     Args:
         rows: What a pipeline encoded.
         most_elements: How many elements the inputs of one run hold at most, unless one row has more.
+        most_rows: How many rows one run holds at most.
 
     Yields:
         The indices of the rows of a run.
@@ -25,7 +28,10 @@ def plan(rows: Sequence[Encoded], most_elements: int | None) -> Iterator[list[in
     for index, row in enumerate(rows):
         alike.setdefault(_kind(row), []).append(index)
     for group in alike.values():
-        yield from _runs(rows, sorted(group, key=lambda index: _length(rows[index])), most_elements)
+        ordered = sorted(group, key=lambda index: _length(rows[index]))
+        for run in _runs(rows, ordered, most_elements):
+            step = most_rows or len(run)
+            yield from (run[start : start + step] for start in range(0, len(run), step))
 
 
 def _runs(rows: Sequence[Encoded], ordered: Sequence[int], most_elements: int | None) -> Iterator[list[int]]:

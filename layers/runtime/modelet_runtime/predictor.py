@@ -44,6 +44,7 @@ class Predictor:
         self._has_batch_axis = manifest.signature.has_batch_axis
         # Each run of an endpoint is a request, and a GPU is fast by large ones.
         self._most_elements = None if manifest.target == "gpu" else CPU_ELEMENTS
+        self._most_rows = manifest.endpoint.max_batch_size if manifest.endpoint else None
 
     def infer(
         self,
@@ -104,7 +105,7 @@ class Predictor:
         if not self._has_batch_axis:
             yield from ([item] for item in encodings)
             return
-        for run in plan([encoded for _, encoded in encodings], self._most_elements):
+        for run in plan([encoded for _, encoded in encodings], self._most_elements, self._most_rows):
             yield [encodings[index] for index in run]
 
     def _run_batch(

@@ -1,6 +1,7 @@
 """Rows of unequal length run together where a mask tells the graph what is padding."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from support.graphs import masked_sum
 from support.manifests import FunctionSession, manifest, specs
 
 from modelet_runtime.batching import plan
-from modelet_runtime.manifest import Step
+from modelet_runtime.manifest import Endpoint, Step
 from modelet_runtime.ort import OrtSession
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.stacking import stack
@@ -51,11 +52,12 @@ class TestPlan:
     @given(st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.integers(1, 2)), max_size=20))
     def test_each_row_runs_once_and_fits_its_run(self, kinds):
         rows = [row(*kind) for kind in kinds]
-        runs = list(plan(rows, 100))
+        runs = list(plan(rows, 100, 3))
         assert sorted(index for run in runs for index in run) == list(range(len(rows)))
         for run in runs:
             made = stack([rows[index].tensors for index in run], rows[run[0]].padding)
             assert {tensor.shape[0] for tensor in made} == {len(run)}
+            assert len(run) <= 3
             assert len(run) == 1 or sum(tensor.element_count for tensor in made) <= 100
 
 
@@ -103,11 +105,11 @@ def test_texts_run_in_few_runs(predictor):
     assert predictor.statistics.execution_count == before + 2
 
 
-def test_an_endpoint_gets_one_request_for_many_rows():
+def test_an_endpoint_gets_as_many_rows_at_once_as_it_takes():
     inputs, outputs = specs(x=("FP32", -1, 20_000)), specs(y=("FP32", -1))
 
-    def count(target: str) -> int:
-        made = manifest(inputs, outputs, target=target)
+    def count(**changes: Any) -> int:
+        made = manifest(inputs, outputs, **changes)
         session = FunctionSession(
             made.signature,
             lambda given: [Tensor.from_values("y", FP32, (n := given["x"].shape[0],), [0.0] * n)],
@@ -115,4 +117,6 @@ def test_an_endpoint_gets_one_request_for_many_rows():
         Predictor(made, session, build(made, Path())).predict([[0.0] * 20_000] * 3)
         return len(session.calls)
 
-    assert (count("cpu"), count("gpu")) == (3, 1)
+    assert count(target="cpu") == 3
+    assert count(target="gpu") == 1
+    assert count(target="gpu", endpoint=Endpoint(max_batch_size=2)) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelet import paths
-from modelet.bench import batching, codec, cold, peers, warm
+from modelet.bench import batch, batching, codec, cold, peers, warm
 from modelet.bench.requests import Subject
 from modelet.bench.sampling import Ratio
 from modelet.build.arrays import to_array
@@ -34,6 +34,9 @@ def run(models: Path, names: Sequence[str], progress: Callable[[str], None]) -> 
     """
     progress("codec")
     yield from codec.measure(_ROUNDS)
+    with tempfile.TemporaryDirectory() as scratch:
+        progress("batch")
+        yield from batch.measure(Path(scratch), _ROUNDS)
     for subject in _subjects(models, names):
         progress(f"{subject.name}: warm requests")
         yield from warm.measure(subject, _ROUNDS)

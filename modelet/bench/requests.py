@@ -11,6 +11,7 @@ import pybase64
 from modelet import paths
 from modelet.golden import Golden
 from modelet.repository import Version
+from modelet_runtime.protocols.open_inference_binary import write_tensor
 from modelet_runtime.settings import MIB_PER_VCPU
 from modelet_runtime.tensor import Tensor
 
@@ -60,12 +61,13 @@ class Subject:
 
     def binary_event(self) -> dict[str, Any]:
         """The request in the binary form: tensors behind a JSON header, in base64 as API Gateway sends it."""
+        parts = [b"".join(write_tensor(tensor)) for tensor in self.inputs]
         inputs = [
-            {**_header(tensor), "parameters": {"binary_data_size": len(tensor.buffer)}}
-            for tensor in self.inputs
+            {**_header(tensor), "parameters": {"binary_data_size": len(part)}}
+            for tensor, part in zip(self.inputs, parts, strict=True)
         ]
         header = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
-        body = header + b"".join(tensor.buffer for tensor in self.inputs)
+        body = header + b"".join(parts)
         headers = {
             "content-type": "application/octet-stream",
             "inference-header-content-length": str(len(header)),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from modelet import paths
-from modelet.bench import batch, batching, codec, cold, peers, warm
+from modelet.bench import batch, batching, codec, cold, peers, quantised, warm
 from modelet.bench.requests import Subject
 from modelet.bench.sampling import Ratio
 from modelet.build.arrays import to_array
+from modelet.errors import MissingExtra
 from modelet.local.endpoint.installation import Installation
 from modelet.repository import Repository, served_version
 
@@ -40,6 +41,7 @@ def run(models: Path, names: Sequence[str], progress: Callable[[str], None]) -> 
     for subject in _subjects(models, names):
         progress(f"{subject.name}: warm requests")
         yield from warm.measure(subject, _ROUNDS)
+        yield from _beside_fp32(models, subject.name, progress)
         with tempfile.TemporaryDirectory() as scratch:
             progress(f"{subject.name}: cold start and memory")
             yield from _cold(subject, Path(scratch))
@@ -57,6 +59,19 @@ def _subjects(models: Path, names: Sequence[str]) -> Iterator[Subject]:
         version = served_version(model)
         if version is not None:
             yield Subject.of(version)
+
+
+def _beside_fp32(models: Path, name: str, progress: Callable[[str], None]) -> Iterator[Ratio]:
+    """What is served beside fp32, where the source can be converted here."""
+    model = Repository(models).model(name)
+    version = served_version(model)
+    progress(f"{name}: beside fp32")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            if version is not None:
+                yield from quantised.measure(model, version, _ROUNDS, Path(scratch))
+        except MissingExtra as error:
+            progress(f"{name}: not beside fp32: {error.reason}")
 
 
 def _cold(subject: Subject, scratch: Path) -> list[Ratio]:

@@ -8,15 +8,15 @@ from typing import Literal
 
 import onnx
 
-from modelet.build import cases, check, contents, facts, folder, origin
+from modelet.build import cases, contents, facts, folder, origin
 from modelet.build.contents import Contents
 from modelet.build.contest.curve import Point
 from modelet.build.contest.remake import remake
 from modelet.build.contest.ring import hold
 from modelet.build.contest.settings import Settings
+from modelet.build.conversion import convert
 from modelet.build.converters import CONVERTERS
 from modelet.build.expectations import expectations
-from modelet.build.normalise import normalise
 from modelet.build.optimise import Artifact, Candidate, optimise
 from modelet.build.origin import Origin
 from modelet.build.passport import passport
@@ -59,10 +59,8 @@ class Stages:
             Refused: The source or the proof failed; no version was written.
         """
         parts = contents.read(self._recipe, self._todo.model.path)
-        self._report("convert")
-        with origin.opened(self._recipe, self._todo.model.path) as source:
-            graph = self._graph(source)
-            source = replace(source, original=parts.graft.apply(graph, source.original))
+        with origin.opened(self._recipe, self._todo.model.path) as opened:
+            graph, source = convert(self._recipe, parts, opened, self._report)
             reason = self._todo.reason
             if self._todo.action == "restore":
                 differing = self._restore(source, graph, parts)
@@ -75,15 +73,6 @@ class Stages:
                 )
             self._build(source, graph, parts)
         return self._todo.next_number, "built", reason
-
-    def _graph(self, source: Origin) -> onnx.ModelProto:
-        """The checked and normalised graph of the source."""
-        graph = source.original.export()
-        self._report("check")
-        check.check(graph, self._recipe.model.source)
-        normalise(graph, self._recipe.model.name)
-        facts.settle_outputs(graph)
-        return graph
 
     def _restore(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> str:
         """Put the newest version's missing files back; gives those that come out differently."""

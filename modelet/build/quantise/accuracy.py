@@ -86,6 +86,13 @@ class Bound:
             return -np.inf
         return value if self.metric in _AT_LEAST else -value
 
+    def loss(self, accuracy: Accuracy) -> tuple[float, float]:
+        """How much is lost, and how much of it may be: 0 is nothing, whatever the metric."""
+        value = self.value(accuracy)
+        if value is None:
+            return np.inf, self.limit
+        return (1 - value, 1 - self.limit) if self.metric in _AT_LEAST else (max(value, 0.0), self.limit)
+
     def __str__(self) -> str:
         relation = "at least" if self.metric in _AT_LEAST else "at most"
         return f"{self.metric.replace('_', ' ')} {relation} {self.limit:g}"

@@ -1,0 +1,154 @@
+"""What a version serves, beside the same model as it was converted: time, bytes and accuracy, all live.
+
+Nothing is read from the passport but the bound: the model is converted again, and both answer here.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+
+from modelet import paths
+from modelet.bench.emulator import Emulator, emulate
+from modelet.bench.requests import Subject
+from modelet.bench.sampling import Ratio, alternate, ratio
+from modelet.build import cases, contents, origin
+from modelet.build.contest.judges import Judges, named
+from modelet.build.contest.settings import Settings
+from modelet.build.conversion import convert
+from modelet.build.machine import Machine
+from modelet.build.optimise import Candidate, optimise
+from modelet.build.quantise.accuracy import Bound, compare
+from modelet.recipe import Recipe
+from modelet.repository import PASSPORT_FILE, ModelFolder, Version
+from modelet_runtime.manifest import FILE_NAME, ORT_FILE
+from modelet_runtime.ort import OrtSession
+
+SERVED, PLAIN = "served ms", "fp32 ms"
+_SLOWEST = 1.03
+# What int8 has to bring where it is the point of an example, on a machine that multiplies it directly.
+_AIMS: Mapping[str, tuple[float, float]] = {"image_label": (0.30, 0.60), "sentence_embedding": (0.30, 0.60)}
+_LEAST_MS = 20.0
+_INVOCATIONS = 10
+_HANDLER = "handler.handler"
+
+
+def measure(model: ModelFolder, version: Version, rounds: int, scratch: Path) -> Iterator[Ratio]:
+    """Compare a version with its own fp32.
+
+    Args:
+        model: The model, whose source is converted again.
+        version: What is served.
+        rounds: Counted rounds.
+        scratch: An empty folder.
+
+    Raises:
+        Refused: The source cannot be converted here.
+    """
+    recipe = Recipe.load(model.path)
+    parts = contents.read(recipe, model.path)
+    with origin.opened(recipe, model.path) as opened:
+        graph, source = convert(recipe, parts, opened)
+        plain = optimise(Candidate("fp32", graph), recipe.model.target, scratch / "fp32")
+        runs = cases.collect(recipe.golden, source, version.manifest, version.folder)
+    judges = Judges.of(runs, Settings.of(recipe, parts.labels, runs.is_real))
+    yield from _sizes_and_times(version, plain.ort, judges, rounds)
+    if version.manifest.target == "cpu":
+        yield _requests(version, plain.ort, rounds, scratch)
+    if runs.is_real:
+        yield _accuracy(version, judges)
+
+
+def _sizes_and_times(version: Version, plain: Path, judges: Judges, rounds: int) -> Iterator[Ratio]:
+    name = version.manifest.name
+    size, time = _AIMS.get(name, (None, None))
+    sizes = {"served MiB": version.graph_file, "fp32 MiB": plain}
+    bytes_of = {key: [path.stat().st_size / 2**20] for key, path in sizes.items()}
+    title = f"{name}: bytes of the served graph ({version.manifest.graph.precision}) / fp32"
+    yield ratio(title, bytes_of, lambda m: m["served MiB"] / m["fp32 MiB"], size)
+    with OrtSession(version.graph_file) as served, OrtSession(plain) as other:
+        inputs = judges.inputs[-1]
+        samples = alternate(
+            {SERVED: _timed(lambda: served.run(inputs)), PLAIN: _timed(lambda: other.run(inputs))}, rounds
+        )
+    aim = time if Machine.here().vnni else None
+    yield ratio(f"{name}: a run of the served graph / fp32", samples, lambda m: m[SERVED] / m[PLAIN], aim)
+
+
+def _requests(version: Version, plain: Path, rounds: int, scratch: Path) -> Ratio:
+    """A request under AWS's emulator to what is served, and to the same version with fp32 there."""
+    folder = scratch / "version"
+    shutil.copytree(version.folder, folder)
+    shutil.copyfile(plain, folder / ORT_FILE)
+    manifest = version.manifest
+    document = replace(manifest, graph=replace(manifest.graph, file=ORT_FILE)).to_dict()
+    (folder / FILE_NAME).write_text(json.dumps(document))
+    subject = Subject.of(version)
+    event = json.dumps(subject.binary_event()).encode()
+    environments = {
+        SERVED: subject.environment(),
+        PLAIN: {
+            **subject.environment(),
+            "MODELET_MODEL_DIR": str(folder.resolve()),
+            "MODELET_VERIFY_DIGESTS": "0",
+        },
+    }
+    with ExitStack() as running:
+        calls = {
+            key: _invocations(
+                running.enter_context(emulate(_HANDLER, paths.functions() / "predict", found)), event
+            )
+            for key, found in environments.items()
+        }
+        samples = alternate(calls, 2 * rounds)
+    return ratio(
+        f"{manifest.name}: a request to the served version / to fp32",
+        samples,
+        lambda m: m[SERVED] / m[PLAIN],
+        _SLOWEST,
+    )
+
+
+def _invocations(emulator: Emulator, event: bytes) -> Callable[[], float]:
+    """Milliseconds of an invocation: the median of several, since this machine has other work."""
+
+    def once() -> float:
+        started_s = perf_counter()
+        emulator.invoke(event)
+        return (perf_counter() - started_s) * 1000
+
+    def measure_once() -> float:
+        return median(once() for _ in range(_INVOCATIONS))
+
+    return measure_once
+
+
+def _accuracy(version: Version, judges: Judges) -> Ratio:
+    """What the served graph loses, as a share of what its passport allows it."""
+    bound = Bound(**json.loads((version.folder / PASSPORT_FILE).read_bytes())["bound"])
+    with OrtSession(version.graph_file) as session:
+        answers = [named(session.run(inputs)) for inputs in judges.inputs]
+    loss, allowed = bound.loss(compare(judges.expected, answers, judges.targets))
+    samples = {"loss": [loss], "allowed": [allowed]}
+    title = f"{version.manifest.name}: loss by {bound.metric.replace('_', ' ')} / what is allowed"
+    return ratio(title, samples, lambda m: m["loss"] / max(m["allowed"], 1e-9), 1.0)
+
+
+def _timed(call: Callable[[], object]) -> Callable[[], float]:
+    """Milliseconds of the processor per call, over as many as take a while: this machine has other work."""
+    call()
+    started_s = perf_counter()
+    call()
+    calls = max(1, round(_LEAST_MS / 1000 / max(perf_counter() - started_s, 1e-6)))
+
+    def measure_once() -> float:
+        started_s = process_time()
+        for _ in range(calls):
+            call()
+        return (process_time() - started_s) * 1000 / calls
+
+    return measure_once

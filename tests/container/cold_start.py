@@ -55,7 +55,10 @@ environment = json.loads((work / "environment.json").read_text())
 if function.parts[1:2] == ("var",):
     environment |= {"PYTHONPATH": "/opt/python", "MODELET_MODEL_DIR": "/opt/model"}
 event = (work / "event.json").read_bytes()
-things = cold.things(function, environment, event, work / "model.onnx", work / "feed.npz", scratch)
+# In the image all of it has bytecode; on this machine it may have none.
+bytecode = None if function.parts[1:2] == ("var",) else scratch / "bytecode"
+files = work / "model.onnx", work / "feed.npz"
+things = cold.things(function, environment, event, *files, scratch, bytecode)
 for line in sys.stdin:
     print(json.dumps(asdict(things[line.strip()]())), flush=True)
 """

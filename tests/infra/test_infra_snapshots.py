@@ -46,3 +46,12 @@ def normalised(template: Any) -> Any:
 def test_stack(variant: str, part: str, assembly_of: Callable[[str], Assembly], snapshot: SnapshotAssertion):
     template = assembly_of(variant).template(part)
     assert normalised(template) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def kind(part: str) -> str:
+    """`model` and `front-door` stand for all of their kind."""
+    return next((kind for kind in ("model", "front-door") if part.startswith(f"{kind}-")), part)
+
+
+def test_every_kind_of_stack_has_a_snapshot(any_assembly: Assembly):
+    assert {kind(part) for part in any_assembly.parts} <= {kind(part) for _, part in STACKS}

@@ -47,8 +47,19 @@ def test_a_context_is_the_dockerfile_and_the_archives_it_adds(workshop: Workshop
     staged = context.stage(workshop, write_version(project, "file_type"))
 
     assert staged.folder == project / "layers/.build/images/file_type-3-x86_64"
-    added = re.findall(r"^ADD (\S+) /$", (staged.folder / "Dockerfile").read_text(), re.MULTILINE)
-    assert set(contents(staged.folder)) == {"Dockerfile", *added, "options/text.tar"}
+    added = set(re.findall(r"^ADD (\S+) /$", (staged.folder / "Dockerfile").read_text(), re.MULTILINE))
+    options = {f"options/{name}.tar" for name in workshop.options}
+    assert options <= added
+    shared = {name for name in added if not name.startswith("options/")}
+    assert set(contents(staged.folder)) == {"Dockerfile", *shared, *options}
+
+
+def test_the_dockerfile_adds_every_option_layer_there_is() -> None:
+    root = Path(__file__).parents[4]
+    added = re.findall(
+        r"^ADD options/(\w+).tar /$", (root / "functions/predict/Dockerfile").read_text(), re.MULTILINE
+    )
+    assert added == sorted(path.parent.name for path in root.glob("layers/options/*/requirements.txt"))
 
 
 def test_the_model_goes_along_without_what_only_the_toolchain_reads(

@@ -31,13 +31,17 @@ class TestSharing:
         assert first[:MODEL] == second[:MODEL]
         assert first[MODEL] != second[MODEL]
 
+    @pytest.mark.parametrize(
+        ("model", "option"), [("demo_picture", "image"), ("demo_text", "text"), ("demo_sound", None)]
+    )
     def test_an_option_layer_is_the_only_other_difference(
-        self, opened: dict[str, Image], workshop: Workshop
+        self, opened: dict[str, Image], workshop: Workshop, model: str, option: str | None
     ) -> None:
-        plain, picture = (digests(opened[name]) for name in ("demo_sum", "demo_picture"))
+        plain, other = (digests(opened[name]) for name in ("demo_sum", model))
 
-        differ = {number for number, (a, b) in enumerate(zip(plain, picture, strict=True)) if a != b}
-        assert differ == {_FIRST_OPTION + workshop.options.index("image"), len(plain) - 1}
+        differ = {number for number, (a, b) in enumerate(zip(plain, other, strict=True)) if a != b}
+        taken = {_FIRST_OPTION + workshop.options.index(option)} if option else set()
+        assert differ == {*taken, len(plain) - 1}
 
     def test_a_model_has_as_many_bytes_of_its_own_as_its_files(self, opened: dict[str, Image]) -> None:
         image, other = opened["file_type"], opened["demo_sum"]

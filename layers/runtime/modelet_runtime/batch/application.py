@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from time import time
+from time import monotonic, time
 from typing import Any, Protocol
 
 import orjson
@@ -81,6 +81,14 @@ class BatchApplication:
         self._machine = machine
         self._now = now
         self._ending = Ending(around, now)
+
+    def postpone(self, body: str, call: Call) -> bool:
+        """Give a message back to the queue at once if there is no time left to begin with it."""
+        late_s = self._around.settings.reserve_s + _LATER_S
+        if self._queue is None or call.deadline_s is None or monotonic() < call.deadline_s - late_s:
+            return False
+        self._queue.send(body)
+        return True
 
     def handle(self, message: Message, call: Call) -> Answer:
         """Do what a message says.

@@ -5,14 +5,15 @@ from typing import Any
 
 import orjson
 
-from modelet_runtime.batch.errors import RunFailed
+from modelet_runtime.batch.errors import InputGone, RunFailed
 from modelet_runtime.batch.forms import parquet_footer
 from modelet_runtime.batch.forms.opening import open_writer
 from modelet_runtime.batch.forms.parquet_out import empty_file
 from modelet_runtime.batch.forms.writers import csv_header, npy_header
-from modelet_runtime.batch.identity import Layout
+from modelet_runtime.batch.identity import Layout, ObjectRef
 from modelet_runtime.batch.objects import Bucket, Piece
 from modelet_runtime.batch.records import Part, Run, Segment
+from modelet_runtime.errors import NotReady
 
 _LOAD_BYTES = 8 * 1024**2
 
@@ -61,13 +62,24 @@ class Joiner:
         metadata = {"modelet-run": self._run.run}
         if self._outputs.assemble_new(key, pieces, media_type, metadata):
             return
-        _, found = self._outputs.head(key)
+        _, found = self._head(key)
         if found.get("modelet-run") != self._run.run:
             raise RunFailed(f"s3://{self._outputs.name}/{key} is there, and not from this run")
 
     def _facts(self, key: str) -> dict[str, Any]:
-        ref, _ = self._outputs.head(key)
+        ref, _ = self._head(key)
         return {"key": key, "bytes": ref.size_bytes, "etag": ref.etag}
+
+    def _head(self, key: str) -> tuple[ObjectRef, dict[str, str]]:
+        """What is published under a key.
+
+        Raises:
+            NotReady: (503) Two workers were in each other's way, and neither has published yet.
+        """
+        try:
+            return self._outputs.head(key)
+        except InputGone as error:
+            raise NotReady(f"s3://{self._outputs.name}/{key} is being written by another worker") from error
 
     def _columns(self) -> Any:
         """The columns of the output, on which all parts have to agree."""

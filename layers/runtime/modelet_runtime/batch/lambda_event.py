@@ -44,11 +44,18 @@ def answer(application: BatchApplication, event: dict[str, Any], context: Contex
         message = messages.parse(event)
         return {"state": "ignored"} if message is None else application.handle(message, Call(deadline_s))
 
+    call = Call(deadline_s, from_queue=True)
+    handled: list[str] = []
+
     def handle(record: SQSRecord) -> None:  # Powertools passes it by this name
+        # The first message of a call is always begun, or a short time limit would pass it on for ever.
+        if handled and application.postpone(record.body, call):
+            return
+        handled.append(record.message_id)
         try:
             message = messages.parse_text(record.body)
             if message is not None:
-                done = application.handle(message, Call(deadline_s, from_queue=True))
+                done = application.handle(message, call)
                 _logger.info("handled", extra={"action": message.action, **done})
         except ClientError as error:
             # The same message would fail again: it is dropped, and the log says why.

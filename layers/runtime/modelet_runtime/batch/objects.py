@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from botocore.exceptions import ClientError as AwsError
+from botocore.exceptions import HTTPClientError, IncompleteReadError
 
 from modelet_runtime.batch.errors import InputGone, InputTooLarge
 from modelet_runtime.batch.identity import ObjectRef
@@ -18,6 +19,7 @@ from modelet_runtime.batch.identity import ObjectRef
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_COPY_BYTES = 5 * 1024**3
+_BROKEN_READS = 3
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "412", "PreconditionFailed"})
 _EXISTS = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 
@@ -79,14 +81,22 @@ class Bucket:
         if stop <= start:
             return b""
         arguments = {"VersionId": ref.version_id} if ref.version_id else {"IfMatch": f'"{ref.etag}"'}
+        where = {"Bucket": self.name, "Key": ref.key, "Range": f"bytes={start}-{stop - 1}"}
         try:
-            answer = self._client.get_object(
-                Bucket=self.name, Key=ref.key, Range=f"bytes={start}-{stop - 1}", **arguments
-            )
-            data: bytes = answer["Body"].read()
+            return self._fetched(**where, **arguments)
         except AwsError as error:
             raise _translated(error, self.name, ref.key) from error
-        return data
+
+    def _fetched(self, **arguments: Any) -> bytes:
+        """One range; again where the connection breaks in it, as botocore's retries end at the headers."""
+        for _ in range(_BROKEN_READS):
+            try:
+                data: bytes = self._client.get_object(**arguments)["Body"].read()
+            except (HTTPClientError, IncompleteReadError):
+                continue
+            return data
+        last: bytes = self._client.get_object(**arguments)["Body"].read()
+        return last
 
     def read_own(self, key: str, start: int, end: int) -> bytes:
         """A range of an object that never changes once it is there."""
@@ -215,11 +225,7 @@ class Bucket:
             return piece.data
         if piece.end <= piece.start:
             return b""
-        answer = self._client.get_object(
-            Bucket=self.name, Key=piece.key, Range=f"bytes={piece.start}-{piece.end - 1}"
-        )
-        data: bytes = answer["Body"].read()
-        return data
+        return self._fetched(Bucket=self.name, Key=piece.key, Range=f"bytes={piece.start}-{piece.end - 1}")
 
 
 class Upload:

@@ -110,3 +110,15 @@ print({name.split(".")[0] for name in sys.modules} & {"botocore", "arro3", "nump
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_messages_for_which_no_time_is_left_go_back_to_the_queue(handler):
+    for number in range(3):
+        put(f"demo_model/{number}.jsonl")
+    records = [record(number, created(f"demo_model/{number}.jsonl")) for number in range(3)]
+    late = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 20_000)
+    assert handler({"Records": records}, late) == {"batchItemFailures": []}
+    sqs = boto3.client("sqs")
+    url = sqs.list_queues()["QueueUrls"][0]
+    waiting = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert {message["Body"] for message in waiting} >= {records[1]["body"], records[2]["body"]}

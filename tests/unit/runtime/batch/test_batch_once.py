@@ -2,18 +2,22 @@
 
 import random
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, sleep
 
 import boto3
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 from support import forms
 from support.batching import INPUT, Batching, FakeMachine
+from support.manifests import FunctionSession, manifest, specs
 
 from modelet_runtime.batch import messages
 from modelet_runtime.batch.forms.base import Limits
 from modelet_runtime.batch.messages import Message
+from modelet_runtime.manifest import Batch, Signature
+from modelet_runtime.predictor import Predictor
+from modelet_runtime.steps import pipeline
 
 SMALL = Limits(chunk_bytes=4096, read_bytes=8192)
 RNG = np.random.default_rng(5)
@@ -312,3 +316,47 @@ def test_messages_of_other_models_and_selectors(batch):
     assert batch.infer("demo_model@1/r.jsonl", forms.jsonl([[0, 0, 0, 0]])).report["state"] == "succeeded"
     assert batch.handle(batch.put("demo_model/r.jsonl.modelet.toml", b""))["state"] == "ignored"
     assert boto3.client("s3").list_objects_v2(Bucket="modelet-in")["KeyCount"] == 4
+
+
+class Breaking:
+    """A client whose streams break off now and then."""
+
+    def __init__(self, client):
+        self._client, self.reads = client, 0
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def get_object(self, **arguments):
+        answer = self._client.get_object(**arguments)
+        self.reads += 1
+        if self.reads % 3:
+            answer["Body"] = BrokenStream()
+        return answer
+
+
+class BrokenStream:
+    def read(self):
+        raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_range_is_tried_again(aws, predictor):
+    batch = Batching(predictor, limits=SMALL)
+    message = batch.put("demo_model/r.jsonl", forms.every_form(ROWS)["jsonl"])
+    batch.around.inputs._client = Breaking(batch.s3)
+    answer = batch.handle(message)
+    check(batch.ended(answer["run"]))
+
+
+def test_an_input_that_would_take_too_long_for_one_function_is_split_too(aws, tmp_path):
+    def crawl(inputs):
+        sleep(0.01 * inputs["logits"].shape[0])
+        return [inputs["logits"].renamed("probabilities")]
+
+    signature = Signature(specs(logits=("FP32", -1, 4)), specs(probabilities=("FP32", -1, 4)))
+    model = manifest(signature.inputs, signature.outputs, batch=Batch(split_mib=25, split_s=60))
+    slow = Predictor(model, FunctionSession(signature, crawl), pipeline.build(model, tmp_path))
+    batch = Batching(slow, machine=FakeMachine())
+    answer = batch.handle(batch.put("demo_model/r.npy", forms.npy(np.zeros((20_000, 4), np.float32))))
+    assert answer["state"] == "running"
+    assert answer["parts"] >= 2  # of two minutes each

@@ -69,7 +69,7 @@ test: install  ## Unit and functional tests: no AWS, Docker or GPU
 
 test-frameworks: install-frameworks  ## Converters of the heavy frameworks, and the examples that need them
 	@$(FRAMEWORKS)/modelet build
-	@$(FRAMEWORKS)/python -m pytest tests/frameworks
+	@$(FRAMEWORKS)/python -m pytest tests/frameworks tests/functional/test_golden_inputs.py
 
 test-infra: install-infra  ## Tests of the CDK app
 	@$(BIN)/python -m pytest tests/infra

@@ -6,13 +6,14 @@ import pytest
 from onnx import TensorProto, helper
 from support import graphs
 from support.artifacts import write_version
+from support.built import built_here
 from support.containers import BASE_IMAGE, CACHE, Built, Store, open_store
 from support.oci import Image
 
 from modelet import paths
 from modelet.packaging import builder, context
 from modelet.packaging.layer import Workshop
-from modelet.repository import Repository, served_version
+from modelet.repository import Repository
 from modelet_runtime.manifest import Resources, Step
 
 
@@ -53,8 +54,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     _write_text(root / "demo_text/versions/1")
     _write_sound(root / "demo_sound/versions/1")
     for model in Repository(paths.root() / paths.MODELS).models():
-        version = served_version(model)
-        assert version, f"run `modelet build {model.name}`"
+        version = built_here(model)
+        if version is None:
+            continue
         (root / model.name / "versions").mkdir(parents=True)
         (root / model.name / "versions" / str(version.number)).symlink_to(version.folder)
     return Repository(root)

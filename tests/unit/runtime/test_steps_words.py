@@ -45,6 +45,20 @@ def test_gives_what_keras_gives(tmp_path, case, shape):
     assert [indices(made, text) for text in KERAS["texts"]] == case["answers"]
 
 
+@pytest.mark.parametrize("split", [" ", "whitespace", "-"])
+def test_chinese_characters_are_words_among_others(tmp_path, split):
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"<oov>": 1, "fox": 2, "狐": 3, "狸": 4, "かに": 5}))
+    made = pipeline(
+        tmp_path,
+        (-1, 7),
+        split=split,
+        filters="，" if split != "-" else "， ",
+        split_chinese=True,
+        oov_token="<oov>",
+    )
+    assert indices(made, "Fox狐狸，𠀀fox かに") == [0, 2, 3, 4, 1, 2, 5]
+
+
 class TestVocabulary:
     def test_of_keras_own_file_brings_its_settings(self):
         # num_words = 9, oov_token = "<oov>", char_level = true, lower = true: as make_words.py says.

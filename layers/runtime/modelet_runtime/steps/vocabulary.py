@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 _UNKNOWN = "[UNK]"
 _NO_SPACE = re.compile(r"[^ \t\n\r\v\f]+")
+# The blocks that BERT's tokenizer takes apart; kana and hangul are not among them.
+_CHINESE = (
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
+)
 _TO_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
@@ -34,7 +38,9 @@ class Vocabulary:
         self._lower = settings.get("lower", True)
         self._split = settings.get("split", " ")
         self._is_of_characters = settings.get("char_level", False)
-        replacement = settings.get("filtered_to", self._split)
+        self._chinese = re.compile(_CHINESE) if settings.get("split_chinese") else None
+        self._gap = " " if self._split == "whitespace" else self._split
+        replacement = settings.get("filtered_to", self._gap)
         filters = settings.get("filters", "" if self._is_of_characters else _FILTERS)
         self._translation = str.maketrans(dict.fromkeys(filters, replacement))
         self._limit = settings.get("num_words")
@@ -50,7 +56,16 @@ class Vocabulary:
         Raises:
             ArtifactError: It is missing or not one of the forms, or a parameter does not go with it.
         """
-        names = ("lower", "filters", "filtered_to", "split", "char_level", "oov_token", "num_words")
+        names = (
+            "lower",
+            "filters",
+            "filtered_to",
+            "split",
+            "split_chinese",
+            "char_level",
+            "oov_token",
+            "num_words",
+        )
         given = {name: getattr(step, name) for name in names if getattr(step, name) is not None}
         try:
             words, settings = _read(path)
@@ -63,7 +78,7 @@ class Vocabulary:
     def indices(self, text: str) -> list[int]:
         """The indices of the words of a text; unknown ones become the word for them, or are left out."""
         found: list[int] = []
-        for word in self._taken_apart(text):
+        for word in self.words(text):
             index = self._words.get(word, self._unknown)
             if index is not None and self._limit and index >= self._limit:
                 index = self._unknown
@@ -71,12 +86,15 @@ class Vocabulary:
                 found.append(index)
         return found
 
-    def _taken_apart(self, text: str) -> list[str]:
+    def words(self, text: str) -> list[str]:
+        """The words or characters of a text, known or not."""
         if self._lower:
             text = text.translate(_TO_ASCII_LOWER) if self._lower == "ascii" else text.lower()
         text = text.translate(self._translation)
         if self._is_of_characters:
             return list(text)
+        if self._chinese:
+            text = self._chinese.sub(lambda found: f"{self._gap}{found[0]}{self._gap}", text)
         if self._split == "whitespace":
             return _NO_SPACE.findall(text)
         return [word for word in text.split(self._split) if word]

@@ -26,6 +26,8 @@ class Words(InputStep):
             break, and none where `char_level` is true.
         filtered_to: What stands in place of each of them; by default `split`.
         split: What is between words; "whitespace" stands for any run of it.
+        split_chinese: Whether every Chinese character is a word of its own, as for BERT; other scripts are
+            split as ever, so that one text may mix them.
         char_level: Whether every character counts as a word, as for Chinese.
         oov_token: The vocabulary's word that unknown ones become; by default what the file says, and
             "[UNK]" in a list; without one they are left out.
@@ -43,6 +45,7 @@ class Words(InputStep):
     filters: str | None = None
     filtered_to: str | None = None
     split: str | None = None
+    split_chinese: bool | None = None
     char_level: bool | None = None
     oov_token: str | None = None
     num_words: int | None = None

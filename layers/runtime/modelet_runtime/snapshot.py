@@ -36,9 +36,15 @@ _EMPTY_BYTES = 4
 
 
 class Snapshot:
-    """Registers with the runtime client, which calls `before` and `after`."""
+    """Registers with the runtime client, which calls `before` and `after`.
 
-    def __init__(self) -> None:
+    Args:
+        may_infer: Whether the graph runs here; an endpoint is not woken to warm a function up, and no
+            connection to it goes into the snapshot.
+    """
+
+    def __init__(self, may_infer: bool = True) -> None:
+        self._may_infer = may_infer
         self._predictor: Predictor | None = None
         self._telemetry: Telemetry | None = None
         register_before_snapshot(self.before)
@@ -53,7 +59,7 @@ class Snapshot:
         assert self._predictor is not None
         assert self._telemetry is not None
         application = Application(self._predictor)
-        for request in warm_up_requests(self._predictor):
+        for request in warm_up_requests(self._predictor, self._may_infer):
             application(request)  # whatever it answers: a body that is refused has loaded what refuses it
         self._predictor.statistics.clear()
         self._telemetry.report_init()
@@ -73,11 +79,13 @@ class Snapshot:
         self._telemetry.on_restore()
 
 
-def warm_up_requests(predictor: Predictor) -> Iterator[Request]:
+def warm_up_requests(predictor: Predictor, may_infer: bool = True) -> Iterator[Request]:
     """One row of zeros in each protocol, and an empty body of each media type the model takes."""
     name, specs = predictor.manifest.name, predictor.manifest.signature.inputs
     infer = f"/v2/models/{name}/infer"
     yield Request("GET", f"/v2/models/{name}")
+    if not may_infer:
+        return
     rows = [(spec, tuple(1 if size == -1 else size for size in spec.shape)) for spec in specs]
     inputs = [{"name": spec.name, "datatype": spec.datatype, "shape": shape} for spec, shape in rows]
     sizes = [prod(shape) * (DATATYPES[spec.datatype].size or _EMPTY_BYTES) for spec, shape in rows]

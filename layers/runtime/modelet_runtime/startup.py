@@ -109,7 +109,7 @@ class Loading(Thread):
             return None
         from modelet_runtime.snapshot import Snapshot  # noqa: PLC0415  only with SnapStart
 
-        return Snapshot()
+        return Snapshot(may_infer=self._settings.endpoint is None)
 
     def _wait(self) -> "Session":
         self.join()

@@ -152,6 +152,11 @@ def test_what_json_cannot_carry_is_warmed_up_in_binary_only():
     assert len([request for request in warm_up_requests(large) if request.body]) == 1
 
 
+def test_an_endpoint_is_not_woken_for_it():
+    model = predictor(*2 * (specs(x=("FP32", -1, 3)),))
+    assert [request.method for request in warm_up_requests(model, may_infer=False)] == ["GET"]
+
+
 def test_no_deadline_sleeps_through_a_snapshot():
     class Task:
         def expire(self):

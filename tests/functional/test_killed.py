@@ -24,6 +24,7 @@ from modelet.build.folder import STAGING_PREFIX
 from modelet.build.pipeline import STAGES
 from modelet.repository import ModelFolder, served_version
 from modelet_runtime.aliases import FILE_NAME, Aliases, Canary
+from modelet_runtime.manifest import FILE_NAME as MANIFEST
 from modelet_runtime.manifest import Manifest
 
 KILLED = -signal.SIGKILL
@@ -123,12 +124,10 @@ def write(root: Path, memory_mib: int = 512, precision: str = "fp32") -> ModelFo
 
 
 def digests(found: ModelFolder, number: int) -> dict[str, str]:
-    folder = found.path / "versions" / str(number)
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir()
-        if path.name != "passport.json"
-    }
+    """Of all files that a build makes again with the same bytes: those that say what was measured are not."""
+    version = found.version(number)
+    names = (*version.manifest.files, MANIFEST)
+    return {name: hashlib.sha256((version.folder / name).read_bytes()).hexdigest() for name in names}
 
 
 def check_whole(found: ModelFolder) -> None:

@@ -86,11 +86,16 @@ class Sink:
         self.rows = 0
         self.failed_rows = 0
         self.bytes_done = 0
+        self.first_failure = ""
 
     def take(self, results: Results) -> None:
         """Write some rows."""
         self.results.add(self.writer.write(results), results.rows)
         if results.failures:
+            first = min(results.failures)
+            self.first_failure = (
+                self.first_failure or f"row {results.first + first}: {results.failures[first]}"
+            )
             lines = [failure_line(results, row) for row in sorted(results.failures)]
             self.errors.add(b"".join(lines), len(lines))
         self.rows += results.rows

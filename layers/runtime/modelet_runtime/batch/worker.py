@@ -207,9 +207,9 @@ class Worker:
         rows = self._base.rows + self._sink.rows
         failed = self._base.failed_rows + self._sink.failed_rows
         if failed > self._share * rows and (at_end or rows >= _FEWEST_ROWS):
-            raise TooManyFailures(
-                f"{failed} of {rows} rows failed, more than the {self._share:.0%} that are allowed"
-            )
+            text = f"{failed} of {rows} rows failed, more than the {self._share:.0%} that are allowed"
+            first = self._sink.first_failure[:300]
+            raise TooManyFailures(f"{text}; {first}" if first else text)
 
     @contextmanager
     def _beating(self) -> Iterator[None]:

@@ -43,12 +43,12 @@ def samples():
 
 
 def files(model: ModelFolder, number: int = 1) -> dict[str, str]:
-    """Digest of every file of a version, its passport excepted: that holds times."""
+    """Digest of every file of a version, its passport and the passport's page excepted: these hold times."""
     folder = model.path / "versions" / str(number)
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
-        if path.name != "passport.json"
+        if path.stem != "passport"
     }
 
 
@@ -356,7 +356,9 @@ def watch(event, arguments):
         if str(arguments[0]).startswith(folder + "/versions"):
             if len(seen) == point:
                 os.kill(os.getpid(), signal.SIGKILL)
-            seen.append(event)
+            # The page of the passport comes after the version and is made again with the next build.
+            is_page = event == "os.rename" and str(arguments[1]).endswith("passport.html")
+            seen.append("page" if is_page else event)
 
 sys.addaudithook(watch)
 pipeline.build(ModelFolder(Path(folder)))

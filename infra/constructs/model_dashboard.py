@@ -45,7 +45,12 @@ class ModelDashboard(Construct):
             _graph("Failures", metrics.errors(_PERIOD), metrics.own("faults", "Sum", _PERIOD)),
             _graph("Latency, ms", *(metrics.duration(share, _PERIOD) for share in ("p50", "p95", "p99"))),
             _graph("Inference, ms", *(metrics.own("infer_ms", share, _PERIOD) for share in ("p50", "p99"))),
-            _graph("Environments", metrics.concurrency(_PERIOD)),
+            _graph(
+                "Environments, cold starts, and how many of these were restores",
+                metrics.concurrency(_PERIOD),
+                metrics.own("cold_start", "Sum", _PERIOD),
+                metrics.own("restores", "Sum", _PERIOD),
+            ),
             _graph(
                 "Cold starts, ms",
                 metrics.own("init_ms", "p50", _HOUR),

@@ -188,8 +188,11 @@ class TestFigures:
         written = {m["Name"] for part in blob["_aws"]["CloudWatchMetrics"] for m in part["Metrics"]}
         assert blob["_aws"]["CloudWatchMetrics"][0]["Namespace"] == NAMESPACE
         assert blob["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["model", "version"]]
-        # Without a request that was inferred, these are left out.
+        # Without a request that was inferred, or a restore before it, these are left out.
         written |= {"rows", "infer_ms"}
+        telemetry.on_restore()
+        telemetry.observe(Request("GET", "/"), Response(200, {}, b""), None)
+        written |= {name for name in json.loads(capsys.readouterr().out) if name == "restores"}
 
         widgets = self.widgets(prod, "model-file-type")
         shown = {
@@ -199,7 +202,7 @@ class TestFigures:
             if metric[0] == NAMESPACE
         }
         assert shown <= written
-        assert {"init_ms", "session_load_ms", "infer_ms", "faults", "rows"} <= shown
+        assert {"init_ms", "session_load_ms", "infer_ms", "faults", "rows", "cold_start", "restores"} <= shown
 
     def test_a_models_dashboard(self, prod: Assembly):
         widgets = self.widgets(prod, "model-file-type")

@@ -30,3 +30,8 @@ def functions() -> Path:
 def runtime_layer() -> Path:
     """The folder that holds the import package `modelet_runtime`: a function's `PYTHONPATH`."""
     return root() / "layers" / "runtime"
+
+
+def distributed_map() -> Path:
+    """The state machine that runs the parts of big batch inputs."""
+    return functions() / "batch" / "distributed_map.asl.json"

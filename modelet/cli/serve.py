@@ -16,20 +16,34 @@ _STANDARD_INPUT = "-"
 def serve(
     models: Models = MODELS,
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")] = 8080,
+    s3_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Where S3 listens, for models that take batches; 9000, or a free one if that is taken.",
+        ),
+    ] = None,
     snap_start: Annotated[
         bool, typer.Option("--snapstart", help="Start from snapshots where the manifest asks for SnapStart.")
     ] = False,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Show each request, and which version and alias answered.")
     ] = False,
+    duplicates: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of batch events that come twice, to see that nothing does."),
+    ] = 0.0,
 ) -> None:
     """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything.
 
     What is built, promoted or rolled back meanwhile counts with the next request.
     """
+    from modelet.local.aws.batches import BatchSettings
     from modelet.local.service import serve as serve_models
 
-    serve_models(models, port, console=results, snap_start=snap_start, access_log=access_log)
+    batch = BatchSettings(port=s3_port, duplicates=duplicates)
+    serve_models(models, port, console=results, snap_start=snap_start, access_log=access_log, batch=batch)
 
 
 @app.command()

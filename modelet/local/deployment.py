@@ -19,7 +19,7 @@ from modelet_runtime.aliases import FILE_NAME
 from modelet_runtime.manifest import Manifest
 
 # Of a file or folder: which one it is, how long, and when it was last written. None is not there.
-_Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Deployment(Mapping[str, Serving]):
         self._say = say
         self._snap_start = snap_start
         self._about = about
-        self._stamps: dict[str, tuple[_Stamp, _Stamp]] = {}
+        self._stamps: dict[str, tuple[Stamp, Stamp]] = {}
         self._shelves: dict[str, Shelf] = {}
         self._serving: dict[str, Serving] = {}
         self._up: dict[tuple[str, int], _Up] = {}
@@ -69,7 +69,7 @@ class Deployment(Mapping[str, Serving]):
         self._indexes = 0
         self._is_closed = False
         for model in repository.models():
-            self._stamps[model.name] = _stamps(str(model.path))
+            self._stamps[model.name] = stamps(str(model.path))
             self._put(Shelf.of(model))
         self._catalog = self._new_catalog()
 
@@ -110,11 +110,11 @@ class Deployment(Mapping[str, Serving]):
         # A name comes from a URL: none but a plain word may become a path.
         if name not in self._shelves and not name.isidentifier():
             return
-        stamps = _stamps(f"{self._root}/{name}")
-        if stamps == self._stamps.get(name, (None, None)):
+        found = stamps(f"{self._root}/{name}")
+        if found == self._stamps.get(name, (None, None)):
             return
         model = ModelFolder(self._repository.root / name)
-        self._stamps[name] = stamps
+        self._stamps[name] = found
         before, after = self._shelves.get(name), Shelf.of(model)
         if after.standing.is_unreadable and before is not None and before.versions:
             self._say(f"{after.standing.troubles['live']}; going on as before")
@@ -179,12 +179,12 @@ class Deployment(Mapping[str, Serving]):
         task.add_done_callback(self._tasks.discard)
 
 
-def _stamps(model: str) -> tuple[_Stamp, _Stamp]:
+def stamps(model: str) -> tuple[Stamp, Stamp]:
     """Of what says that a model changed. It runs before every request, so without path objects."""
     return _stamp(f"{model}/{FILE_NAME}"), _stamp(f"{model}/{VERSIONS}")
 
 
-def _stamp(path: str) -> _Stamp:
+def _stamp(path: str) -> Stamp:
     try:
         status = os.stat(path)
     except OSError:

@@ -4,11 +4,14 @@ import ast
 import json
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Container, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from modelet.local.aws.resources import INPUT_BUCKET, OUTPUT_BUCKET
 from modelet.local.fleet import Fleet
 from modelet.repository import Version
 from modelet_runtime.manifest import Signature, TensorSpec
@@ -40,6 +43,41 @@ def commands(fleet: Fleet, url: str) -> list[str]:
     metadata = [f"curl {url}/v2/models/{name}" for name in live]
     always = [f"curl {url}/{path}" for path in ("v2/models", "v2", "v2/health/ready")]
     return list(dict.fromkeys([*predictions[: _MOST - 1], *metadata[:1], *predictions, *always]))[:_MOST]
+
+
+def batch_commands(fleet: Fleet, url: str) -> Iterator[str]:
+    """Where files are put for batch inference, and a command that puts one and shows its results.
+
+    Args:
+        fleet: The models.
+        url: Where S3 is.
+    """
+    yield f"batch {url}: put files into {INPUT_BUCKET}/MODEL/, find results in {OUTPUT_BUCKET}"
+    for version in fleet.live.values():
+        file = next(_inputs(version), None) if version.manifest.batch else None
+        if file is not None:
+            key = f"{INPUT_BUCKET}/{version.manifest.name}/{file.name}"
+            wait = f"{_modelet()} batch wait s3://{key} --endpoint-url {url} --show"
+            yield f"curl -T {_quoted(file)} {url}/{key} && {wait}"
+            return
+
+
+def _inputs(version: Version) -> Iterator[Path]:
+    """Files that a model takes whole: rows of a table first, then pictures, then any."""
+    model = version.folder.parents[1]
+    yield from _files(model, {".jsonl", ".csv"})
+    step = version.manifest.input_steps[0].name if version.manifest.input_steps else ""
+    accepted = _hook_media_types(version.folder / HOOKS) if step == "hook" else _ACCEPTED.get(step, ())
+    if "image/*" in accepted or _OCTETS in accepted:
+        yield from _files(model, _PICTURES)
+    if _OCTETS in accepted:
+        yield from _readmes(version)
+
+
+def _modelet() -> str:
+    """The command as it can be typed here."""
+    beside = Path(sys.executable).with_name("modelet")
+    return _quoted(beside) if beside.is_file() and shutil.which("modelet") != str(beside) else "modelet"
 
 
 def _predict(version: Version, url: str) -> str | None:

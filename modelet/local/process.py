@@ -88,7 +88,7 @@ class FunctionProcess(asyncio.SubprocessProtocol):
         process = cls(output, on_exit)
         await asyncio.get_running_loop().subprocess_exec(
             lambda: process,
-            *_guard(),
+            *guard(),
             # Without `site`, as in the image: nothing but the listed folders decides what is imported,
             # and no *.pth file of the development environment costs time at every cold start.
             *(sys.executable, "-S", "-m", "awslambdaric", spec.handler),
@@ -142,7 +142,7 @@ class FunctionProcess(asyncio.SubprocessProtocol):
             self._closed.set_result(None)
 
 
-def _guard() -> tuple[str, ...]:
+def guard() -> tuple[str, ...]:
     """A prefix that has the kernel end the process when the service is gone, however it went.
 
     Elsewhere, and for what a handler itself started, the broken Runtime API connection does it after

@@ -12,14 +12,16 @@ from aiohttp import web
 from rich.console import Console
 
 from modelet.errors import ServiceRefused
+from modelet.local.aws.batches import Batches, BatchSettings
 from modelet.local.deployment import Deployment
 from modelet.local.endpoint.endpoints import Endpoints
-from modelet.local.examples import commands
+from modelet.local.examples import batch_commands, commands
 from modelet.local.fleet import Fleet
 from modelet.local.function import Function
 from modelet.local.gateway import Gateway
 from modelet.local.logs import LogView
 from modelet.local.metrics import ServiceMetrics
+from modelet.local.process import FunctionSpec
 from modelet.local.router import Router
 from modelet.repository import Repository
 
@@ -34,6 +36,10 @@ class Service:
         host: To listen on.
         snap_start: Whether functions whose manifest asks for SnapStart go through snapshot and restore.
         access_log: Whether each request is shown, with the version and alias that answered.
+        batch: How files of buckets are inferred.
+
+    Attributes:
+        url: Where it listens.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Service:
         host: str = "127.0.0.1",
         snap_start: bool = False,
         access_log: bool = False,
+        batch: BatchSettings | None = None,
     ) -> None:
         self._repository = repository
         self._console = console
@@ -51,6 +58,7 @@ class Service:
         self._host = host
         self._snap_start = snap_start
         self._access_log = access_log
+        self._batch = batch
         self._stack = AsyncExitStack()
         self.url = ""
 
@@ -66,10 +74,16 @@ class Service:
             logs = LogView(self._console, metrics)
             fleet = Fleet.of(self._repository.models())
             endpoints = await stack.enter_async_context(Endpoints(fleet.for_gpu, self.say))
+
+            def start(spec: FunctionSpec) -> Function:
+                return Function(spec, scratch, logs, metrics)
+
+            batches = Batches(self._repository, start, self.say, self._on_batches_ready, self._batch)
+            await stack.enter_async_context(batches)
             deployment = Deployment(
                 self._repository,
                 scratch,
-                lambda spec: Function(spec, scratch, logs, metrics),
+                start,
                 self.say,
                 self._snap_start,
                 endpoints.environment,
@@ -85,6 +99,10 @@ class Service:
             await deployment.publish()
             self._stack = stack.pop_all()
         return self
+
+    def _on_batches_ready(self, url: str) -> None:
+        for line in batch_commands(Fleet.of(self._repository.models()), url):
+            self.say(line)
 
     def say(self, line: str) -> None:
         """Show a line as it is: never wrapped, so that a command can be pasted."""
@@ -125,6 +143,7 @@ def serve(
     console: Console | None = None,
     snap_start: bool = False,
     access_log: bool = False,
+    batch: BatchSettings | None = None,
 ) -> None:
     """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
@@ -135,13 +154,14 @@ def serve(
         console: Where examples, the ready line and the functions' logs are shown.
         snap_start: As in `Service`.
         access_log: As in `Service`.
+        batch: As in `Service`.
 
     Raises:
         Refused: There is no such folder, or the port is taken.
     """
     repository = Repository(models)
     fleet = Fleet.of(repository.models())
-    service = Service(repository, console or Console(), port, host, snap_start, access_log)
+    service = Service(repository, console or Console(), port, host, snap_start, access_log, batch)
     asyncio.run(_serve(service, fleet))
 
 

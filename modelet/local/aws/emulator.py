@@ -6,19 +6,23 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from modelet.errors import ServiceRefused
-from modelet.local.process import REGION
+from modelet.local.aws.lambda_api import InvokeByName, LambdaApi
+from modelet.local.events import ACCOUNT_ID
+from modelet.local.process import REGION, guard
 
 _START_S = 30.0
 _POLL_S = 0.02
 _HOST = "127.0.0.1"
-# moto's own page, which answers as soon as anything does.
-_READY = "/moto-api/"
+# moto's own settings, which it takes as soon as it takes anything; by default it runs no state machines.
+_SETTINGS = "/moto-api/config"
+_STEP_FUNCTIONS = {"stepfunctions": {"execute_state_machine": True}}
 # Any will do: the emulator takes all, but clients refuse to call without.
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
@@ -30,14 +34,17 @@ class Emulator:
 
     Args:
         port: To listen on; 0 takes a free one.
+        invoke: Runs the functions that state machines call; without it there are none.
 
     Attributes:
         url: Where it listens, for every service.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, invoke: InvokeByName | None = None) -> None:
         self._port = port
+        self._invoke = invoke
         self._process: asyncio.subprocess.Process | None = None
+        self._stack = AsyncExitStack()
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -65,6 +72,7 @@ class Emulator:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        await self._stack.aclose()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -86,28 +94,37 @@ class Emulator:
         )
 
     async def _start(self) -> None:
-        port = _checked(self._port)
+        port = checked(self._port)
         self.url = f"http://{_HOST}:{port}"
+        calls_port = port
+        if self._invoke is not None:
+            calls_port = (await self._stack.enter_async_context(LambdaApi(self._invoke, self.url))).port
         self._process = await asyncio.create_subprocess_exec(
+            *guard(),
             *(sys.executable, "-m", "moto.server", "--host", _HOST, "--port", str(port)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath), **_CREDENTIALS},
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "MOTO_PORT": str(calls_port),
+                "MOTO_ACCOUNT_ID": ACCOUNT_ID,
+                **_CREDENTIALS,
+            },
             start_new_session=True,
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_S), aiohttp.ClientSession() as session:
                 while self._process.returncode is None:
                     with contextlib.suppress(aiohttp.ClientError):
-                        async with session.get(self.url + _READY) as answer:
+                        async with session.post(self.url + _SETTINGS, json=_STEP_FUNCTIONS) as answer:
                             if answer.ok:
                                 return
                     await asyncio.sleep(_POLL_S)
         raise ServiceRefused("moto's server did not come up", "run `python -m moto.server` to see why")
 
 
-def _checked(port: int) -> int:
+def checked(port: int) -> int:
     """A free port, or the given one if it is.
 
     Raises:

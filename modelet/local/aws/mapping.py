@@ -13,6 +13,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -34,7 +35,8 @@ class MappingSettings:
     Attributes:
         batch_size: Messages in one event, at most 10.
         concurrency: Events at once.
-        poll_s: How long an empty queue is left alone.
+        wait_s: How long the queue holds a request while it is empty; 0 answers at once.
+        poll_s: How long an empty queue is left alone after that.
         retry_s: When a failed message comes again.
         duplicates: Share of events that are delivered once more although they were done.
         seed: For the choice of these.
@@ -42,6 +44,7 @@ class MappingSettings:
 
     batch_size: int = 10
     concurrency: int = 2
+    wait_s: int = 0
     poll_s: float = 0.25
     retry_s: float = 1.0
     duplicates: float = 0.0
@@ -76,6 +79,8 @@ class EventSourceMapping:
         self._free = asyncio.Semaphore(self._settings.concurrency)
         self._events: set[asyncio.Task[None]] = set()
         self._poller: asyncio.Task[None] | None = None
+        # Of its own: a thread waits in the queue most of the time, which others need not wait for.
+        self._thread = ThreadPoolExecutor(1, "modelet-queue")
 
     def start(self) -> None:
         """Begin to poll."""
@@ -87,13 +92,14 @@ class EventSourceMapping:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _poll(self) -> None:
         while True:
             await self._free.acquire()
             messages: Sequence[Message] = ()
             with contextlib.suppress(Exception):  # the emulator is going down, or was busy
-                messages = await asyncio.to_thread(self._receive)
+                messages = await asyncio.get_running_loop().run_in_executor(self._thread, self._receive)
             if not messages:
                 self._free.release()
                 await asyncio.sleep(self._settings.poll_s)
@@ -131,7 +137,7 @@ class EventSourceMapping:
         answer = self._sqs.receive_message(
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=self._settings.batch_size,
-            WaitTimeSeconds=0,
+            WaitTimeSeconds=self._settings.wait_s,
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
         )

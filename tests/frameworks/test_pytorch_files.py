@@ -15,7 +15,10 @@ import torch
 from modelet.build.arrays import to_array, to_tensor
 from modelet.build.owner import OwnerProcess
 from modelet.build.reference import ReferenceSession
+from modelet.cli import run
 from modelet.errors import OwnerCodeFailed
+from modelet.repository import Repository, served_version
+from modelet_runtime.ort import OrtSession
 
 MODEL = """
 import torch
@@ -44,7 +47,8 @@ def no_module(): return {"weights": 1}
 def trained(): return {"weight": torch.full((3, 4), 2.0), "bias": torch.ones(3)}
 """
 EXPORT = {"inputs": [{"name": "x", "datatype": "FP32", "shape": ["batch", 4]}]}
-pytestmark = pytest.mark.filterwarnings("default")
+# PyTorch deprecates things from version to version; these tests are not about them.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Attack:
@@ -191,6 +195,27 @@ class TestWeights:
         assert "broken.safetensors is no safetensors file" in refused(owner, folder / "broken.safetensors")
         (folder / "broken.pth").write_bytes(b"no")
         assert "broken.pth" in refused(owner, folder / "broken.pth")
+
+
+def test_weights_are_added_with_the_function_that_takes_them(tmp_path, weights, capsys):
+    """The whole way, as a person goes it: one command, from files that lie elsewhere."""
+    (tmp_path / "net.py").write_text(MODEL)
+    safetensors.torch.save_file(weights, tmp_path / "weights.safetensors")
+    models = tmp_path / "models"
+    arguments = ["add", "demo_net", str(tmp_path / "weights.safetensors"), "--models", str(models)]
+    assert run([*arguments, "--module", f"{tmp_path}/net.py:make_with_example"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("demo_net  version 1  built")
+    assert "git ignores *.safetensors" in printed.err
+    version = served_version(Repository(models).model("demo_net"))
+    assert version is not None
+    assert version.manifest.source.kind == "torch"
+    assert {"torch", "onnxscript"} <= set(version.manifest.tools)
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    with OrtSession(version.folder / "model.ort") as session:
+        np.testing.assert_allclose(
+            to_array(session.run([to_tensor("x", x)])[0]), expected(weights, x), 1e-5, 1e-5
+        )
 
 
 class TestAttacks:

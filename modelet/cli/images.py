@@ -57,11 +57,12 @@ def image(
         list[str] | None,
         typer.Argument(metavar="NAME[@VERSION]", help="Models, or versions of them.", show_default=False),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="The served version of every model.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="The live version of every model.")] = False,
     only_context: Annotated[
         bool,
         typer.Option(
-            "--context", help="Stage build contexts only; with --all, of every version and the catalog."
+            "--context",
+            help="Stage build contexts only; with --all, of canaries, pinned and the catalog too.",
         ),
     ] = False,
     tag: Annotated[
@@ -110,14 +111,14 @@ def image(
 
 
 def _versions(repository: Repository, references: Sequence[str], with_older: bool) -> list[Version]:
-    """The versions that are named, or all that are complete; the newest of each model if that is enough."""
+    """The versions that are named, or those that are live, and all that are deployed besides."""
+    from modelet.aliases.standing import deployed
     from modelet.repository import served_version
 
     if references:
         return [repository.version(reference) for reference in references]
     if with_older:
-        models = repository.models()
-        return [version for model in models for version in model.versions() if version.is_complete]
+        return [version for model in repository.models() for version in deployed(model)]
     return [version for model in repository.models() if (version := served_version(model))]
 
 

@@ -52,6 +52,16 @@ class GraphIndex:
         value = self._values.get(name)
         return value is not None and not self.is_constant(name) and value.type.tensor_type.elem_type == FLOAT
 
+    def is_of_bytes(self, name: str) -> bool:
+        """Whether a tensor is computed, or given to the graph, as unsigned bytes."""
+        value = self._values.get(name)
+        return value is not None and value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+
+    def constant(self, name: str) -> "npt.NDArray[np.generic] | None":
+        """The data of a tensor that has it in the graph."""
+        tensor = self.initializers.get(name)
+        return np.asarray(numpy_helper.to_array(tensor)) if tensor is not None else None
+
     def value(self, name: str) -> onnx.ValueInfoProto:
         """The type of an activation, as far as it is known."""
         return self._values[name]

@@ -9,6 +9,7 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from modelet.build.quantise.bytes_in import byte_ranges, keep_bytes
 from modelet.build.quantise.calibrate import Ranges
 from modelet.build.quantise.engine import quiet
 from modelet.build.quantise.graph import GraphIndex, copy, drop_unused_initializers, sort_nodes
@@ -52,7 +53,9 @@ def quantise_static(
     index = GraphIndex(model)
     chosen = _without_idle_activations(index, nodes)
     needed = activations(model, nodes)
-    bounds = {name: tuple(np.array(bound, np.float32) for bound in ranges[name]) for name in needed}
+    own = byte_ranges(model, needed) if architecture == "x86_64" else {}
+    found = {**ranges, **own}
+    bounds = {name: tuple(np.array(bound, np.float32) for bound in found[name]) for name in needed}
     guarded = weight_overrides(index, nodes) if guard == "pairs" else {}
     with quiet():
         quantiser = QDQQuantizer(
@@ -70,6 +73,8 @@ def quantise_static(
         quantised: onnx.ModelProto = quantiser.quantize_model()
     _keep_float_outputs(quantised, chosen)
     sort_nodes(quantised)
+    if own:
+        keep_bytes(quantised)
     return quantised
 
 

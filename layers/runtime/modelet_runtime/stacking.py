@@ -56,9 +56,7 @@ def _grown(tensor: Tensor, length: int, padding: Padding) -> Tensor:
     shape = (length, *tensor.shape[1:])
     missing = prod(shape) - tensor.element_count
     fill = bytes(Tensor.from_values(tensor.name, tensor.datatype, (1,), [padding.value]).buffer) * missing
-    data = tensor.buffer.tobytes()
-    joined = fill + data if padding.side == "left" else data + fill
-    return Tensor(tensor.name, tensor.datatype, shape, memoryview(joined))
+    return Tensor(tensor.name, tensor.datatype, shape, memoryview(tensor.buffer.tobytes() + fill))
 
 
 def _split(tensor: Tensor, rows: int) -> list[Tensor]:

@@ -62,13 +62,10 @@ class TestPlan:
 
 
 class TestStack:
-    @pytest.mark.parametrize(
-        ("side", "expected"), [("right", [1, 2, 7, 1, 2, 3]), ("left", [7, 1, 2, 1, 2, 3])]
-    )
-    def test_shorter_rows_are_padded(self, side, expected):
+    def test_shorter_rows_are_padded(self):
         tensors = [row(length).tensors for length in (2, 3)]
-        ids, extra = stack(tensors, {"ids": Padding(7, side)})
-        assert (ids.shape, list(ids.values())) == ((2, 3), expected)
+        ids, extra = stack(tensors, {"ids": Padding(7)})
+        assert (ids.shape, list(ids.values())) == ((2, 3), [1, 2, 7, 1, 2, 3])
         assert extra.shape == (2, 1)
 
     def test_pads_what_is_wider_than_one(self):
@@ -86,7 +83,7 @@ class TestStack:
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("version")
-    step = Step("text", {"tokenizer": "bpe.json", "max_length": 24, "padding_side": "left"})
+    step = Step("text", {"tokenizer": "bpe.json", "max_length": 24})
     assets = {"bpe.json": (GOLDEN / "bpe.json").read_bytes()}
     made = write_version(folder, masked_sum(), assets=assets, input_steps=(step,))
     with OrtSession(folder / "model.ort") as session:

@@ -119,8 +119,10 @@ class TestPadding:
         [
             {"inputs": ("input_ids",)},  # no mask
             {"outputs": specs(tags=("FP32", -1, -1, 5))},  # an answer per token
+            {"padding_side": "left"},  # other positions
             {"length": 16},
             {"padding": "max_length"},
+            {"padding": "do_not_pad"},
         ],
     )
     def test_rows_stay_as_they_are_where_padding_would_show(self, changes):

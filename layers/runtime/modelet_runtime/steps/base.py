@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from modelet_runtime.manifest import Manifest, TensorSpec
 from modelet_runtime.tensor import Tensor
@@ -32,15 +32,13 @@ class Cell(str):
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """How a tensor's first axis is made longer, so that rows of unequal length fit one batch.
+    """How a tensor's first axis is made longer at its end, so that rows of unequal length fit one batch.
 
     Attributes:
         value: What the new elements are.
-        side: The end they come to.
     """
 
     value: int | float
-    side: Literal["left", "right"] = "right"
 
 
 @dataclass(frozen=True, slots=True)

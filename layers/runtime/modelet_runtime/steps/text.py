@@ -15,16 +15,16 @@ class Text(InputStep):
     """Tokenize a text, or a pair of texts, as Hugging Face's fast tokenizers do.
 
     Feeds the graph's inputs `input_ids`, `attention_mask` and `token_type_ids`, those of them that it has.
-    Several rows run together: where the graph has a mask, and no output as long as the text, shorter rows
-    are padded up to longer ones of about their length; where it has none, rows of equal length do.
+    Rows of equal length run together. Where the graph has a mask, no output as long as the text, and padding
+    comes behind it, shorter rows are also padded to run with longer ones of about their length.
 
     Attributes:
         tokenizer: The tokenizer's file, one of the model's assets.
         fields: The fields of a record that hold the text; two make a pair. A bare text is the only field.
         max_length: The most tokens of a row, special ones included; by default the graph's fixed length,
             else what the tokenizer's file truncates to.
-        padding: "longest" pads no single row; "max_length" pads each to `max_length`, and so does a
-            graph of fixed length.
+        padding: "longest" pads rows to the longest they run with, "max_length" each to `max_length`, as a
+            graph of fixed length needs; "do_not_pad" none.
         truncation: What of a longer row is cut: the longer text of a pair, its first or second; "refuse"
             answers with an error instead.
         padding_side: By default as the tokenizer's file says, else "right".
@@ -39,7 +39,7 @@ class Text(InputStep):
     tokenizer: str = "tokenizer.json"
     fields: tuple[str, ...] = ("text",)
     max_length: int | None = None
-    padding: Literal["longest", "max_length"] = "longest"
+    padding: Literal["longest", "max_length", "do_not_pad"] = "longest"
     truncation: Literal["longest_first", "only_first", "only_second", "refuse"] = "longest_first"
     padding_side: Literal["left", "right"] | None = None
     truncation_side: Literal["left", "right"] | None = None

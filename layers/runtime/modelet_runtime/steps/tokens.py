@@ -45,9 +45,9 @@ class Tokens:
         is_fixed = length is not None or step.padding == "max_length"
         pad = _pad(step, self._tokenizer, is_fixed)
         _set_up(step, self._tokenizer, self._length, pad if is_fixed else None)
-        # Nobody can tell padding from text without a mask, nor in an output as long as the text.
-        shows = "mask" not in inputs or any(-1 in spec.shape for spec in model.outputs.values())
-        self._padding = {} if pad is None or is_fixed or shows else _padding(inputs, pad)
+        self._padding: dict[str, Padding] = {}
+        if pad is not None and not is_fixed and step.padding == "longest" and _hides(inputs, model, pad):
+            self._padding = _padding(inputs, pad)
 
     def __call__(self, value: Value) -> Value:
         """Tokenize a text, a pair of texts, or the fields of a record that hold them.
@@ -114,10 +114,20 @@ def _pad(step: "Text", tokenizer: Tokenizer, is_needed: bool) -> dict[str, Any] 
     return {"pad_token": token, "pad_id": identity, "pad_type_id": types, "direction": direction}
 
 
+def _hides(inputs: Mapping[str, TensorSpec], model: Model, pad: Mapping[str, Any]) -> bool:
+    """Whether padding leaves an answer as it is.
+
+    Without a mask the graph takes it for text; in an output as long as the text it would be seen; in front
+    of the text it moves the positions of the tokens.
+    """
+    is_seen = any(-1 in spec.shape for spec in model.outputs.values())
+    return "mask" in inputs and not is_seen and pad["direction"] == "right"
+
+
 def _padding(inputs: Mapping[str, TensorSpec], pad: Mapping[str, Any]) -> dict[str, Padding]:
     """What rows grow by in a batch, by input."""
     values = {"ids": pad["pad_id"], "mask": 0, "types": pad["pad_type_id"]}
-    return {spec.name: Padding(values[role], pad["direction"]) for role, spec in inputs.items()}
+    return {spec.name: Padding(values[role]) for role, spec in inputs.items()}
 
 
 def _set_up(step: "Text", tokenizer: Tokenizer, length: int, pad: dict[str, Any] | None) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -101,5 +102,9 @@ def test_a_service_does_not_answer_with_what_was_changed(model: ModelFolder) -> 
         with running(model.path.parent) as service:
             route = f"/models/{model.name}/predict"
             assert service.call("POST", route, b"hello", {"content-type": "text/plain"})[0] == 500
-            assert any(f"{name}: expected sha256" in line for line in service.lines)
+            for _ in range(100):  # what it has written may not be read yet
+                if shown := any(f"{name}: expected sha256" in line for line in [*service.lines]):
+                    break
+                time.sleep(0.05)
+            assert shown
         path.write_bytes(original)

@@ -3,8 +3,9 @@
 import json
 import re
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,22 @@ def test_answers_metrics_and_access_log_tell_the_canary_from_live(
         }
     )
     pattern = re.compile(rf"POST {INFER} 200 [.0-9]+ ms (version=. alias=\w+)$")
-    log = [match[1] for line in service.lines if (match := pattern.search(line.strip()))]
-    assert Counter(log[-60:]) == {"version=1 alias=live": seen["1"], "version=2 alias=canary": seen["2"]}
+    wanted = {"version=1 alias=live": seen["1"], "version=2 alias=canary": seen["2"]}
+
+    def log() -> Counter[str]:
+        found = [match[1] for line in [*service.lines] if (match := pattern.search(line.strip()))]
+        return Counter(found[-60:])
+
+    assert comes(lambda: log() == wanted), log()
+
+
+def comes(condition: Callable[[], bool]) -> bool:
+    """Wait for what the service has written and its reader has yet to read."""
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def counted(service: Running) -> Counter[tuple[str, str]]:
@@ -172,7 +187,7 @@ def test_an_alias_at_what_is_not_complete_says_what_to_do(service: Running, root
         "live of model 'other_model' is version 1, which is not built here (model.ort missing):"
         " build it here, or move live with `modelet promote` or `modelet rollback other_model`"
     )
-    assert any(document["error"] in line for line in service.lines)
+    assert comes(lambda: any(document["error"] in line for line in [*service.lines]))
     assert answered_by(service, "/models/other_model/versions/2/predict", ROWS) == "2"
     promote(model, 2)
     assert answered_by(service, "/models/other_model/predict", ROWS) == "2"

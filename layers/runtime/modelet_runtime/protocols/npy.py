@@ -72,6 +72,14 @@ class Header:
         return prod(self.shape[1:]) * self.item_bytes
 
 
+def datatype_of(description: str) -> Datatype | None:
+    """The datatype whose elements lie in an array of this dtype as they are; None where they do not."""
+    match = _DESCRIPTION.fullmatch(description)
+    if match is None or match[1] == ">" or not match[2] or match[2] == "b1":
+        return None
+    return DATATYPES[_DATATYPES[match[2]]]
+
+
 def read(data: bytes | memoryview) -> Tensor:
     """Read an array; C and Fortran order, either byte order, versions 1 to 3.
 

@@ -3,8 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from modelet_runtime.batch.errors import InputRefused, InputTooLarge
@@ -34,11 +33,17 @@ class NpyReader:
         if layout.is_fortran:
             yield from self._whole(layout, start, end)
             return
+        # Whole rows per request, so that what arrives is what the graph reads: nothing is copied together.
         step = max(1, self.limits.chunk_bytes // max(1, layout.row_bytes))
-        data = self.source.stream(layout.at(start), layout.at(end), self.limits)
-        for count, rows in _regrouped(data, start, end, layout.row_bytes, step):
-            yield self._chunk(layout, start, layout.tensor(rows, count))
-            start += count
+        at_once = step * max(1, self.limits.read_bytes // (step * max(1, layout.row_bytes)))
+        whole = replace(self.limits, read_bytes=at_once * max(1, layout.row_bytes))
+        for piece in self.source.stream(layout.at(start), layout.at(end), whole):
+            view = memoryview(piece)
+            for begin in range(0, len(view), step * layout.row_bytes):
+                data = view[begin : begin + step * layout.row_bytes]
+                count = len(data) // layout.row_bytes
+                yield self._chunk(layout, start, layout.tensor(data, count))
+                start += count
 
     def _whole(self, layout: "Layout", start: int, end: int) -> Iterator[Chunk]:
         if layout.rows * layout.row_bytes > self.limits.group_bytes:
@@ -90,10 +95,13 @@ class Layout:
         """Where a row begins."""
         return self.payload + row * self.row_bytes
 
-    def tensor(self, data: bytes, rows: int) -> Tensor:
-        """Rows as a tensor: a file of their own, read as any other."""
+    def tensor(self, data: bytes | memoryview, rows: int) -> Tensor:
+        """Rows as a tensor; where the bytes are not the elements' own, by way of a file of these rows."""
         shape = (rows, *self.shape[1:]) if self.shape else ()
-        tensor = _parsed(npy.pack_header(self.description, str(shape)) + data)
+        datatype = npy.datatype_of(self.description)
+        if datatype is not None:
+            return Tensor.from_buffer(npy.NAME, datatype, shape or (1,), data)
+        tensor = _parsed(npy.pack_header(self.description, str(shape)) + bytes(data))
         return tensor if self.shape else Tensor(npy.NAME, tensor.datatype, (1,), tensor.data)
 
 
@@ -130,22 +138,6 @@ def _parsed(data: bytes) -> Tensor:
         return npy.read(data)
     except ClientError as error:
         raise InputRefused(str(error)) from error
-
-
-def _regrouped(
-    pieces: Iterator[bytes], start: int, end: int, row_bytes: int, step: int
-) -> Iterator[tuple[int, bytes]]:
-    """Pieces of a stream as whole rows, at most `step` of them at a time."""
-    held = bytearray()
-    for piece in chain(pieces, [b""]):
-        held += piece
-        while start < end and (len(held) >= step * row_bytes or (not piece and held)):
-            count = min(step, end - start, len(held) // row_bytes)
-            if not count:
-                raise InputRefused("npy: the data ends early")
-            yield count, bytes(held[: count * row_bytes])
-            del held[: count * row_bytes]
-            start += count
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Source: https://arrow.apache.org/docs/format/CDataInterface.html
 import ctypes
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -37,6 +37,26 @@ _ArrowSchema._fields_ = [
     ("release", ctypes.c_void_p),
     ("private_data", ctypes.c_void_p),
 ]
+
+
+class _ArrowStream(ctypes.Structure):
+    """A stream of record batches; its functions are the library's own."""
+
+
+_get_schema = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_ArrowStream), ctypes.POINTER(_ArrowSchema))
+# Called as any function of ctypes: without Python's lock, so decoding runs beside everything else.
+_get_next = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_ArrowStream), ctypes.POINTER(_ArrowArray))
+_get_last_error = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.POINTER(_ArrowStream))
+_ArrowStream._fields_ = [
+    ("get_schema", _get_schema),
+    ("get_next", _get_next),
+    ("get_last_error", _get_last_error),
+    ("release", ctypes.c_void_p),
+    ("private_data", ctypes.c_void_p),
+]
+_new_capsule = ctypes.pythonapi.PyCapsule_New
+_new_capsule.restype = ctypes.py_object
+_new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _capsule_pointer.restype = ctypes.c_void_p
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -50,6 +70,35 @@ _NUMBERS = {
 # Lists that could differ in length: the type of their offsets.
 _LISTS = {"+l": "i", "+L": "q"}
 _FIXED_LIST = re.compile(r"\+w:(\d+)")
+
+
+def batches(reader: Any) -> Iterator[Any]:
+    """The record batches of a reader, decoded without Python's lock.
+
+    Args:
+        reader: Anything with Arrow's stream interface, such as arro3's `RecordBatchReader`.
+
+    Raises:
+        OSError: The library could not decode the next one.
+    """
+    from arro3.core import RecordBatch  # noqa: PLC0415  the batch layer's, batch only
+
+    capsule = reader.__arrow_c_stream__()
+    stream = _struct(capsule, b"arrow_array_stream", _ArrowStream)
+    while True:
+        content = _ArrowArray()
+        failed = stream.get_next(stream, content)
+        if failed:
+            raise OSError(failed, (stream.get_last_error(stream) or b"").decode(errors="replace"))
+        if not content.release:  # the end
+            return
+        schema = _ArrowSchema()
+        stream.get_schema(stream, schema)
+        # The batch takes both over: it clears `release`, and these two structs may go.
+        yield RecordBatch.from_arrow_pycapsule(
+            _new_capsule(ctypes.addressof(schema), b"arrow_schema", None),
+            _new_capsule(ctypes.addressof(content), b"arrow_array", None),
+        )
 
 
 def to_tensor(name: str, column: Any) -> Tensor | None:

@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 
 from modelet_runtime.batch.errors import InputRefused, InputTooLarge, RunFailed
 from modelet_runtime.batch.forms import parquet_footer
-from modelet_runtime.batch.forms.arrow_memory import to_tensor
+from modelet_runtime.batch.forms.arrow_memory import batches, to_tensor
 from modelet_runtime.batch.forms.base import Chunk, Limits, Source, no_reference
 from modelet_runtime.batch.forms.ranged import RangedFile
 from modelet_runtime.tensor import Tensor
@@ -123,23 +123,23 @@ class ArrowReader:
         file = RangedFile(self.source, self.limits)
         stream = cast("IO[bytes]", file)
         skip = 0 if position is None else position["row"]
-        batches = _decoded(partial(read_ipc_stream if self.is_stream else read_ipc, stream), "arrow")
-        for at, batch in _skipped(_smaller(batches, self.limits), skip):
+        decoded = _decoded(partial(read_ipc_stream if self.is_stream else read_ipc, stream), "arrow")
+        for at, batch in _skipped(_smaller(decoded, self.limits), skip):
             yield self.table.chunk(batch, at - batch.num_rows, {"row": at}, file.bytes_read)
 
 
-def _smaller(batches: Iterator[Any], limits: Limits) -> Iterator[Any]:
+def _smaller(whole: Iterator[Any], limits: Limits) -> Iterator[Any]:
     """Record batches of a size that is worked on at once."""
-    for batch in batches:
+    for batch in whole:
         step = _rows_at_once(batch.num_rows, sum(column.nbytes for column in batch.columns), limits)
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, min(step, batch.num_rows - start))
 
 
-def _skipped(batches: Iterator[Any], rows: int) -> Iterator[tuple[int, Any]]:
+def _skipped(whole: Iterator[Any], rows: int) -> Iterator[tuple[int, Any]]:
     """Record batches without their first rows, each with how many rows there are up to its end."""
     at = 0
-    for batch in batches:
+    for batch in whole:
         before, at = at, at + batch.num_rows
         if at > rows:
             yield at, batch if before >= rows else batch.slice(rows - before)
@@ -152,7 +152,7 @@ def _rows_at_once(rows: int, size_bytes: int, limits: Limits) -> int:
 def _decoded(open_reader: Callable[[], Any], form: str) -> Iterator[Any]:
     """Record batches; what the library says of a broken file is the input's fault."""
     try:
-        yield from open_reader()
+        yield from batches(open_reader())
     except (RunFailed, MemoryError):
         raise
     except Exception as error:  # arro3 raises its own kinds, ValueError, OSError and others

@@ -208,7 +208,7 @@ def _nodes(passport: Mapping[str, Any]) -> str:
 
 
 def _pruning(passport: Mapping[str, Any]) -> str:
-    found = passport["pruning"]
+    found = passport.get("pruning")
     if not found:
         return ""
     metric = passport["bound"]["metric"]

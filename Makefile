@@ -4,6 +4,7 @@ PORT ?= 8080
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FRAMEWORKS := .cache/frameworks/bin
+FRAMEWORKS_PIP := $(FRAMEWORKS)/python -m pip --disable-pip-version-check install --quiet --no-compile --no-deps
 TORCH := $(shell sed -n 's/^torch = \["\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -53,9 +54,9 @@ install-frameworks: .cache/frameworks/.installed  ## Make .cache/frameworks: the
 .cache/frameworks/.installed: requirements/frameworks.lock pyproject.toml
 	@echo "Installing PyTorch, Keras and TensorFlow into .cache/frameworks (once; about two minutes, 4 GB)"
 	@$(PYTHON) -m venv .cache/frameworks
-	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps "$(TORCH)"
-	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
-	@$(FRAMEWORKS)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(FRAMEWORKS_PIP) "$(TORCH)"
+	@$(FRAMEWORKS_PIP) --require-hashes -r $<
+	@$(FRAMEWORKS_PIP) --no-build-isolation --editable .
 	@$(FRAMEWORKS)/python -c 'import torch' || { echo "pip found a build of PyTorch that needs CUDA: give it the index of CPU builds (PIP_EXTRA_INDEX_URL) and run make install-frameworks again"; exit 1; }
 	@touch $@
 

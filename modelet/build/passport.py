@@ -1,6 +1,7 @@
 """`passport.json`: what was measured of a version, and where. Not part of what the digests cover.
 
-All times are milliseconds of one thread count, that of the function; what is not known is null.
+All times are milliseconds with as many threads as the function has; those of one thread are the
+processor's time, so that what else the machine does is not in them. What is not known is null.
 
     format        2
     model, version

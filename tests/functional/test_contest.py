@@ -169,13 +169,13 @@ class TestFailures:
         assert by_name["int8-dynamic"]["failure"] == "RuntimeError: no such kernel"
         assert "model.ort" in by_name["int8-weights"]["failure"]
         assert by_name["int8-static-minmax"]["accuracy"]
-        assert [note for note in outcome.notes if note.startswith("int8-dynamic failed: ")]
+        assert [note for note in outcome.notes if note.startswith("int8-dynamic: failed: ")]
 
     def test_nothing_is_begun_after_the_budget(self, tmp_path):
         model = write(tmp_path / "demo_mlp", optimize={"budget_s": 1})
         build(model)
         last = passport(model)["candidates"][-2]
-        assert last["failure"] == "the contest's 1 s were over (budget_s in [optimize])"
+        assert last["rejected"] == "not tried: the contest's 1 s were over (budget_s)"
 
     def test_few_samples_keep_fp32(self, tmp_path):
         model = write(tmp_path / "demo_mlp", data=DATA.replace("120", "20"), optimize={"calibration": "mse"})

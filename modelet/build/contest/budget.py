@@ -2,6 +2,9 @@
 
 from time import monotonic
 
+# How the reason begins that a candidate has no figures although nothing is wrong with it.
+NOT_TRIED = "not tried"
+
 
 class OverBudget(Exception):
     """A contest's time is over."""
@@ -30,7 +33,7 @@ class Budget:
             OverBudget: There is none.
         """
         if self.spent_s > self.limit_s:
-            raise OverBudget(f"the contest's {self.limit_s:g} s were over (budget_s in [optimize])")
+            raise OverBudget(f"{NOT_TRIED}: the contest's {self.limit_s:g} s were over (budget_s)")
 
     def __str__(self) -> str:
         return f"{self.spent_s:.0f} of {self.limit_s:g} s"

@@ -93,7 +93,8 @@ class Contest:
         """For people: why the winner won, and which candidates could not be made or measured."""
         if len([entry for entry in self.entries if not entry.is_reference]) == 1:
             return ()
-        failures = (f"{entry.name} failed: {entry.failure}" for entry in self.entries if entry.failure)
+        rejections = self.verdict.rejections
+        failures = (f"{entry.name}: {rejections[entry.name]}" for entry in self.entries if entry.failure)
         return (self.verdict.reason, *failures)
 
     def to_dict(self) -> dict[str, Any]:

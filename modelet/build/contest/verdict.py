@@ -9,6 +9,7 @@ What loads slower than its own mapped form has to be worth it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelet.build.contest.budget import NOT_TRIED
 from modelet.build.contest.entry import Entry
 from modelet.build.contest.layout import objection
 from modelet.build.quantise.accuracy import Bound
@@ -85,7 +86,7 @@ def is_slower(entry: Entry, than: float = 1.0, unit_ms: float | None = None) -> 
 def _rejection(entry: Entry, bound: Bound, entries: Sequence[Entry]) -> str:
     """Why an entry may not win; empty if it may."""
     if entry.failure:
-        return f"failed: {entry.failure}"
+        return entry.failure if entry.failure.startswith(NOT_TRIED) else f"failed: {entry.failure}"
     if entry.is_reference:
         return "measured for comparison"
     assert entry.accuracy is not None
@@ -158,12 +159,13 @@ def _stayed(entries: Sequence[Entry], rejections: dict[str, str]) -> str:
     others = [entry for entry in entries[1:] if not entry.is_reference]
     if not others:
         return "fp32 is the only candidate"
-    reasons = {"failed": 0, "judged": 0, "outside": 0, "slower": 0, "loads": 0, "other": 0}
+    reasons = {"failed": 0, "not": 0, "judged": 0, "outside": 0, "slower": 0, "loads": 0, "other": 0}
     for entry in others:
         kind = rejections[entry.name].split(maxsplit=1)[0].rstrip(":")
         reasons[kind if kind in reasons else "other"] += 1
     words = {
         "failed": "{} failed",
+        "not": "{} were not tried",
         "judged": f"{{}} had fewer than {LEAST_EVALUATION_RUNS} samples to judge them",
         "outside": "{} lost more than the bound allows",
         "slower": "{} were slower",

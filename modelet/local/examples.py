@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from modelet.local.aws.resources import INPUT_BUCKET, OUTPUT_BUCKET
+from modelet.local.aws.names import INPUT_BUCKET, OUTPUT_BUCKET
 from modelet.local.fleet import Fleet
 from modelet.repository import Version
 from modelet_runtime.manifest import Signature, TensorSpec

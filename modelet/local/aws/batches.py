@@ -14,14 +14,14 @@ from modelet.errors import ServiceRefused
 from modelet.local.aws.emulator import Emulator, checked
 from modelet.local.aws.lanes import QUEUE_CONCURRENCY, Lane, function, lanes
 from modelet.local.aws.mapping import EventSourceMapping, Invoke, MappingSettings
-from modelet.local.aws.resources import INPUT_BUCKET, STRAYS, Queue, Resources
+from modelet.local.aws.names import DEFAULT_PORT, INPUT_BUCKET, STRAYS
+from modelet.local.aws.resources import Queue, Resources
 from modelet.local.deployment import Stamp, stamps
 from modelet.local.fleet import Fleet
 from modelet.local.function import Function
 from modelet.local.process import FunctionSpec
 from modelet.repository import Repository
 
-DEFAULT_PORT = 9000
 _FOLLOW_S = 1.0
 # How long the emulator's queues hold a request while they are empty. A message ends it at once.
 _WAIT_S = 10

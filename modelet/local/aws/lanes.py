@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelet import paths
-from modelet.local.aws.resources import INPUT_BUCKET, OUTPUT_BUCKET, TABLE, Queue, machine_arn
+from modelet.local.aws import names
+from modelet.local.aws.names import INPUT_BUCKET, OUTPUT_BUCKET, TABLE
+from modelet.local.aws.resources import Queue, machine_arn
 from modelet.local.fleet import Shelf
 from modelet.local.process import FunctionSpec
 from modelet.repository import Version
@@ -37,7 +39,7 @@ class Lane:
     @property
     def name(self) -> str:
         """Of its queue, its rule and its state machine."""
-        return f"modelet-batch-{self.manifest.name}-{self.version.number}"
+        return names.lane(self.manifest.name, self.version.number)
 
     @property
     def prefixes(self) -> list[str]:

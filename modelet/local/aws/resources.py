@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 from modelet import paths
 from modelet.local.aws.emulator import Emulator
+from modelet.local.aws.names import INPUT_BUCKET, OUTPUT_BUCKET, TABLE
 from modelet.local.events import ACCOUNT_ID
 from modelet.local.process import REGION
 
-INPUT_BUCKET = "modelet-in"
-OUTPUT_BUCKET = "modelet-out"
-TABLE = "modelet-batch"
-STRAYS = "modelet-batch-strays"
 _MAX_RECEIVES = 5
 # A message stays with its function for as long as this; one that ends earlier gives it back.
 _VISIBILITY_S = 960

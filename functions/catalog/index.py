@@ -18,9 +18,16 @@ from modelet_runtime.manifest import Manifest
 from modelet_runtime.protocols import open_inference_documents as documents
 
 _MODEL_PATH = re.compile(
-    r"/(?P<protocol>v2/models|v1/models|models)/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<rest>.*)"
+    r"/(?P<protocol>v2/models|v1/models|models)/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
+    r"(?:/labels/[^/:]+)?(?P<rest>.*)"
 )
-# Without a version they have no route of their own at the front door; with one the model answers.
+# What a model answers, by protocol and verb. Nearly all of it has a route to the model; what comes here all
+# the same has another verb, or is one of the two that are not supported.
+_ANSWERED = {
+    "v2/models": {"GET": "|/ready|/stats|/config", "POST": "/infer"},
+    "v1/models": {"GET": "|/metadata", "POST": ":predict|:classify|:regress"},
+    "models": {"POST": "/predict"},
+}
 _NOT_SUPPORTED = (":classify", ":regress")
 
 
@@ -84,12 +91,21 @@ class Index:
             return NotFound(f"no route {method} {path}")
         name, version = match["model"], match["version"]
         if name in self.live:
-            if method == "POST" and match["protocol"] == "v1/models" and match["rest"] in _NOT_SUPPORTED:
-                return UnsupportedExtension(CLASSIFY_OR_REGRESS)
-            infers = re.search(r"/infer$|/predict$|:\w+$", match["rest"])
-            return MethodNotAllowed(method, ["POST"] if infers else ["GET"])
+            return _of_known(method, path, match["protocol"], match["rest"])
         if match["protocol"] == "v1/models":
             wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             return NotFound(f"Servable not found for request: {wanted}")
         names = ", ".join(self.live) or "none"
         return NotFound(f"Request for unknown model: '{name}' is not found; there are {names}")
+
+
+def _of_known(method: str, path: str, protocol: str, rest: str) -> ModeletError:
+    """Why nothing answers for a model that is there."""
+    takes = [verb for verb, rests in _ANSWERED[protocol].items() if re.fullmatch(f"(?:{rests})/*", rest)]
+    if method in takes and rest in _NOT_SUPPORTED:
+        return UnsupportedExtension(CLASSIFY_OR_REGRESS)
+    if takes:
+        return MethodNotAllowed(method, takes)
+    return NotFound(
+        f"Malformed request: {method} {path}" if protocol == "v1/models" else f"no route {method} {path}"
+    )

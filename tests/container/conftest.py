@@ -34,6 +34,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     root = tmp_path_factory.mktemp("models")
     write_version(root / "demo_sum/versions/1", graphs.add_and_scale(), "demo_sum")
     write_version(root / "demo_softmax/versions/1", graphs.softmax(), "demo_softmax")
+    files = ("aws", "columns")
+    write_version(root / "demo_files/versions/1", graphs.softmax(), "demo_files", layers=files)
     mean = graphs.model(
         [
             helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),

@@ -174,3 +174,16 @@ def test_serves_sagemaker(store: Store, images: dict[str, Built]) -> None:
     assert status == 200
     outputs = {output["name"]: output["data"] for output in json.loads(body)["outputs"]}
     assert outputs == {"sum": [4, 6], "double": [2, 4]}
+
+
+def test_is_the_batch_function_by_another_command(store: Store, images: dict[str, Built]) -> None:
+    variables = {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **{f"MODELET_BATCH_{name}": "nowhere" for name in ("TABLE", "INPUT", "OUTPUT")},
+    }
+    record = {"messageId": "1", "receiptHandle": "1", "eventSource": "aws:sqs", "body": "no message"}
+    event = json.dumps({"Records": [{**record, "attributes": {}, "messageAttributes": {}}]}).encode()
+    with emulated(store, images["demo_files"].name, 1769, "batch.handler.handler", variables) as function:
+        # What is no message would fail again and again, so nothing of it is delivered again.
+        assert function.invoke(event) == {"batchItemFailures": []}

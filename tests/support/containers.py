@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,9 +131,13 @@ class Function:
 
 @contextmanager
 def emulated(
-    store: Store, image: str, memory_mib: int, handler: str = "predict.handler.handler"
+    store: Store,
+    image: str,
+    memory_mib: int,
+    handler: str = "predict.handler.handler",
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Function]:
-    """Run an image as Lambda would, at its own entry point."""
+    """Run an image as Lambda would, at its own entry point; variables are the function's own."""
     entry_point = store.config(image)["Entrypoint"]
     binary, front, back = emulator_binary(), free_port(), free_port()
     emulator = (
@@ -143,6 +147,7 @@ def emulated(
     options = (
         *(f"--volume={binary}:/rie:ro", "--entrypoint=/rie"),
         *(f"--env=AWS_LAMBDA_FUNCTION_MEMORY_SIZE={memory_mib}", "--env=AWS_LAMBDA_FUNCTION_NAME=function"),
+        *(f"--env={name}={value}" for name, value in (variables or {}).items()),
     )
     with running(store, image, (*emulator, *entry_point, handler), options, memory_mib):
         yield Function(front)

@@ -33,7 +33,8 @@ def test_answers_the_golden_outputs(name):
         for output in body["outputs"]:
             tensor = expected[output["name"]]
             assert (tuple(output["shape"]), output["datatype"]) == (tensor.shape, tensor.datatype.name)
-            assert output["data"] == pytest.approx(list(tensor.values()), rel=1e-3, abs=1e-5)
+            near = {"rel": golden.tolerance.rtol, "abs": golden.tolerance.atol}
+            assert output["data"] == pytest.approx(list(tensor.values()), **near)
 
 
 def test_a_clients_mistake_is_answered_and_the_function_lives_on():

@@ -77,11 +77,11 @@ class Running:
 
 
 @contextmanager
-def running(models: Path, *options: str) -> Iterator[Running]:
+def running(models: Path, *options: str, script: str = SERVE) -> Iterator[Running]:
     """Start the service on a free port; at the end it is gone, and so is everything it made."""
     with tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(models), "0", *options],
+            [sys.executable, "-c", script, str(models), "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

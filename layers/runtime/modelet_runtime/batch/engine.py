@@ -6,6 +6,7 @@ the graph, one turns outputs into answers.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -15,10 +16,11 @@ from modelet_runtime.batch.rows_to_inputs import InputShapes
 from modelet_runtime.batch.sizing import BatchSize
 from modelet_runtime.batching import CPU_ELEMENTS, plan
 from modelet_runtime.errors import InferenceFailed, InferenceRejected, ModeletError
+from modelet_runtime.manifest import Signature
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.stacking import split, stack
 from modelet_runtime.steps.base import Answer, Answered, Encoded, Value
-from modelet_runtime.tensor import Tensor
+from modelet_runtime.tensor import DATATYPES, Datatype, Tensor
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Engine:
         self._is_bare = not manifest.input_steps
         self._shapes = InputShapes(manifest.signature)
         self._has_decoders = bool(manifest.output_steps)
+        self._blank = _blank_row(manifest.signature) if self._has_batch_axis else None
         self.infer_s = 0.0
 
     def prepare(self, chunk: Chunk) -> Work:
@@ -182,8 +185,11 @@ class Engine:
     def _joined(self, work: Work) -> list[Tensor] | None:
         """All rows' outputs as one tensor each; None where they differ in shape or none is there."""
         pieces = [piece for group in work.groups for piece in group.outputs]
-        if not self._has_batch_axis or not pieces:
+        if not self._has_batch_axis:
             return None
+        if not pieces:
+            blank = self._blank if work.chunk.rows else None
+            return None if blank is None else stack([blank] * work.chunk.rows)
         if len(work.groups) == 1 and not work.failures:
             return _concatenated([outputs for _, outputs in pieces])
         rows: dict[int, dict[str, Tensor]] = {}
@@ -192,8 +198,10 @@ class Engine:
         first = next(iter(rows.values()))
         if any(row[name].shape != tensor.shape for row in rows.values() for name, tensor in first.items()):
             return None
-        blank = {name: _zeros(tensor) for name, tensor in first.items()}
-        return stack([rows.get(row, blank) for row in range(work.chunk.rows)])
+        self._blank = {
+            name: _zeros(tensor.datatype, tensor.name, tensor.shape) for name, tensor in first.items()
+        }
+        return stack([rows.get(row, self._blank) for row in range(work.chunk.rows)])
 
     def _decode(self, work: Work) -> None:
         decode = self._predictor.pipeline.decode
@@ -258,7 +266,17 @@ def _concatenated(pieces: Sequence[list[Tensor]]) -> list[Tensor] | None:
     return joined
 
 
-def _zeros(tensor: Tensor) -> Tensor:
-    if isinstance(tensor.data, tuple):
-        return Tensor(tensor.name, tensor.datatype, tensor.shape, (b"",) * len(tensor.data))
-    return Tensor(tensor.name, tensor.datatype, tensor.shape, memoryview(bytes(len(tensor.data))))
+def _zeros(datatype: Datatype, name: str, shape: tuple[int, ...]) -> Tensor:
+    count = prod(shape)
+    if not datatype.size:
+        return Tensor(name, datatype, shape, (b"",) * count)
+    return Tensor(name, datatype, shape, memoryview(bytes(count * datatype.size)))
+
+
+def _blank_row(signature: Signature) -> dict[str, Tensor] | None:
+    """A row of the graph's outputs that stands for one that failed; None if their shapes vary."""
+    if any(-1 in spec.shape[1:] for spec in signature.outputs):
+        return None
+    return {
+        spec.name: _zeros(DATATYPES[spec.datatype], spec.name, spec.shape[1:]) for spec in signature.outputs
+    }

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from support import forms
+from support.batching import Batching
 
+from modelet_runtime.batch.forms.base import Limits
 from modelet_runtime.predictor import Predictor
 
 
@@ -106,3 +108,15 @@ def test_an_unknown_option_is_a_failed_run_that_lists_those_there_are(batch):
     ended = batch.infer("demo_model/r.jsonl", b"[1]\n", Tagging="modelet%3Afromat=csv")
     assert ended.report["error"]["code"] == "options_refused"
     assert "format, form, keep" in ended.report["error"]["message"]
+
+
+@pytest.mark.parametrize("format_name", ["csv", "parquet", "npy", "jsonl"])
+def test_a_stretch_of_failures_leaves_a_stretch_of_gaps(aws, predictor, format_name):
+    batch = Batching(predictor, limits=Limits(chunk_bytes=64))
+    rows = forms.jsonl([[1]] * 40 + [[0, 0, 0, 0]] * 40 + [[1]] * 40)
+    tags = f"modelet%3Aformat={format_name}&modelet%3Afailure_share=0.9"
+    ended = batch.infer("demo_model/r.jsonl", rows, Tagging=tags)
+    assert (ended.report["state"], ended.report["failed_rows"]) == ("succeeded", 80), ended.report
+    read = forms.read_back(ended.results, format_name)
+    gaps = [row is None or bool(np.isnan(row).all()) for row in read]
+    assert gaps == [True] * 40 + [False] * 40 + [True] * 40

@@ -27,24 +27,48 @@ class ParquetWriter:
         self._rows = 0
         self._bytes = 0
         self._footers: list[parquet_footer.Footer] = []
+        self._waiting: list[dict[str, Any]] = []
 
     def write(self, results: Results) -> bytes:
         """A row group, whenever enough rows are there for one."""
-        if results.rows:
-            batch = self._batch(results)
-            self._tables.append(batch)
-            self._rows += results.rows
-            self._bytes += batch.nbytes
+        if results.rows and not self._must_wait(results):
+            self._add(self._batch(results))
         return self._group() if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES else b""
 
     def flush(self) -> bytes:
         """The last row group and the footer."""
+        if self._waiting:  # nothing but failures
+            self.columns = {"prediction": "string"}
+            self._add_waiting()
         data = self._group() if self._rows else b""
         if not self._footers:
             return b""
         _, tail = parquet_footer.joined(self._footers)
         self._footers = []
         return data + tail
+
+    def _must_wait(self, results: Results) -> bool:
+        """Whether nothing is known of the columns yet: rows that failed wait for an answer."""
+        if results.outputs is not None or self.columns is not None:
+            return False
+        if len(results.failures) < results.rows:
+            self._typed(list(records_of(results)), results.first)  # decides the columns
+            self._add_waiting()
+            return False
+        self._waiting += list(records_of(results))
+        return True
+
+    def _add_waiting(self) -> None:
+        from arro3.core import RecordBatch  # noqa: PLC0415
+
+        records, self._waiting = self._waiting, []
+        if records:
+            self._add(RecordBatch.from_pydict(self._typed(records, 0)))
+
+    def _add(self, batch: Any) -> None:
+        self._tables.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
 
     def _group(self) -> bytes:
         from arro3.core import Table  # noqa: PLC0415  the batch layer's

@@ -1,9 +1,10 @@
 """JSON Lines, CSV and NPY out. Segments hold no header, so that they join by copying."""
 
 import csv
+from array import array
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from math import isfinite, nan
+from math import isfinite, nan, prod
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from modelet_runtime.batch.forms.answers import (
 from modelet_runtime.batch.forms.base import Results
 from modelet_runtime.protocols import npy
 from modelet_runtime.protocols.table import to_text
+from modelet_runtime.steps.base import Answer
 from modelet_runtime.steps.plain import to_value
 from modelet_runtime.tensor import DATATYPES, Tensor
 
@@ -137,10 +139,14 @@ class NpyWriter:
 
     def __init__(self, columns: Any = None) -> None:
         self.columns = columns
+        self._waiting = 0
 
     def write(self, results: Results) -> bytes:
         """The rows' bytes."""
         tensor = self._tensor(results)
+        if tensor is None:
+            self._waiting += results.rows
+            return b""
         found = {"descr": _NPY[tensor.datatype.name], "shape": list(tensor.shape[1:])}
         if self.columns is None:
             self.columns = found
@@ -149,41 +155,57 @@ class NpyWriter:
                 f"row {results.first}: expected {self.columns}, got {found}: the rows of an array are alike:"
                 ' ask for format = "jsonl"'
             )
-        if not results.failures or not results.rows:
+        if not results.rows or not (results.failures or self._waiting):
             return bytes(tensor.buffer)
         data, width = bytearray(tensor.buffer), len(tensor.buffer) // results.rows
         blank = _blank(tensor, width)
         for row in results.failures:
             data[row * width : (row + 1) * width] = blank
-        return bytes(data)
+        before, self._waiting = blank * self._waiting, 0
+        return before + bytes(data)
 
-    def _tensor(self, results: Results) -> Tensor:
+    def _tensor(self, results: Results) -> Tensor | None:
+        """The rows as a tensor; None where all failed before anything was known."""
         if results.outputs is not None:
             if len(results.outputs) != 1 or results.outputs[0].datatype.name not in _NPY:
                 raise OptionsRefused(
                     'format: an array holds one output of numbers: ask for "parquet" or "jsonl"'
                 )
             return results.outputs[0]
-        shape: tuple[int, ...] | None = None
-        flat: list[float] = []
-        for answer in results.answers or ():
-            items = answer if isinstance(answer, (list, tuple)) else [answer]
-            if answer is not None:
-                shape = (len(items),) if isinstance(answer, (list, tuple)) else ()
-            if not all(item is None or isinstance(item, (int, float)) for item in items):
-                raise OptionsRefused('format: these answers are no numbers: ask for "jsonl"')
-            flat += [nan if item is None else float(item) for item in items]
+        answers = results.answers or ()
+        shape = next((_shape(answer) for answer in answers if answer is not None), self._known_shape())
         if shape is None:
-            shape = tuple(self.columns["shape"]) if self.columns else ()
-            flat = [nan] * (results.rows * (shape[0] if shape else 1))
-        try:
-            return Tensor.from_values(npy.NAME, DATATYPES["FP64"], (results.rows, *shape), flat)
-        except Exception as error:
-            raise RunFailed('the answers differ in length: ask for format = "jsonl"') from error
+            return None
+        blank = [nan] * prod(shape)
+        flat: list[Any] = []
+        for answer in answers:
+            flat += blank if answer is None else answer if shape else [answer]
+        if not all(item is None or isinstance(item, (int, float)) for item in flat):
+            raise OptionsRefused('format: these answers are no numbers: ask for "jsonl"')
+        if len(flat) != len(answers) * prod(shape):
+            raise RunFailed('the answers differ in length: ask for format = "jsonl"')
+        values = [nan if item is None else float(item) for item in flat]
+        return Tensor.from_values(npy.NAME, DATATYPES["FP64"], (len(answers), *shape), values)
+
+    def _known_shape(self) -> tuple[int, ...] | None:
+        return None if self.columns is None else tuple(self.columns["shape"])
 
     def flush(self) -> bytes:
-        """Nothing is held back."""
-        return b""
+        """Rows that all failed."""
+        if not self._waiting:
+            return b""
+        self.columns = {"descr": "<f8", "shape": []}
+        data = array("d", [nan]) * self._waiting
+        self._waiting = 0
+        return data.tobytes()
+
+
+def _shape(answer: Answer) -> tuple[int, ...]:
+    if isinstance(answer, (list, tuple)):
+        return (len(answer),)
+    if isinstance(answer, (int, float)):
+        return ()
+    raise OptionsRefused('format: these answers are no numbers: ask for "jsonl"')
 
 
 def _blank(tensor: Tensor, width: int) -> bytes:

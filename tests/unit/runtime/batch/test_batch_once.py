@@ -1,6 +1,7 @@
 """One set of results per input: duplicates, kills, pauses, time-outs and faults change nothing."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from time import monotonic, sleep
 
@@ -319,18 +320,18 @@ def test_messages_of_other_models_and_selectors(batch):
 
 
 class Breaking:
-    """A client whose streams break off now and then."""
+    """A client whose streams break off twice per range."""
 
     def __init__(self, client):
-        self._client, self.reads = client, 0
+        self._client, self.reads = client, Counter()
 
     def __getattr__(self, name):
         return getattr(self._client, name)
 
     def get_object(self, **arguments):
         answer = self._client.get_object(**arguments)
-        self.reads += 1
-        if self.reads % 3:
+        self.reads[arguments["Range"]] += 1
+        if self.reads[arguments["Range"]] <= 2:
             answer["Body"] = BrokenStream()
         return answer
 

@@ -52,7 +52,7 @@ def main() -> None:
         )
         left_out = {path.parent.name for path in sources.models.glob("*/versions")} - set(service.models)
         for model in sorted(left_out):
-            sys.stdout.write(f"left out: {model}, which is not built here\n")
+            sys.stdout.write(f"left out: {model}, which is not built here, or not for the CPU\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.errors import ModelRefused, NotBuilt
+from infra.errors import ModelRefused, NotBuilt, TargetRefused
 from infra.routes import Route, label_routes, model_routes
 from modelet_runtime.aliases import CANARY, FILE_NAME, LIVE, PINNED, Aliases
 from modelet_runtime.manifest import Manifest
@@ -77,8 +77,9 @@ def read(models: Path, contexts: Path, only_built: bool = False) -> tuple[FleetM
     Args:
         models: The folder of the models.
         contexts: The build contexts of their images.
-        only_built: Whether a model is left out that is not built here, where it would be refused: to see
-            the stacks of the others. What is deployed would lose its routes.
+        only_built: Whether a model is left out that is not built here, or for another target than the CPU,
+            where it would be refused: to see the stacks of the others. What is deployed would lose its
+            routes.
 
     Raises:
         ArtifactError: An `aliases.toml` or a manifest is wrong.
@@ -92,7 +93,7 @@ def read(models: Path, contexts: Path, only_built: bool = False) -> tuple[FleetM
         if _numbers(folder):
             try:
                 found.append(_read(folder, contexts))
-            except NotBuilt:
+            except (NotBuilt, TargetRefused):
                 if not only_built:
                     raise
     return tuple(found)
@@ -165,9 +166,12 @@ def check_limits(manifest: Manifest) -> None:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html and
         https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
     """
+    if manifest.target != "cpu":
+        raise TargetRefused(
+            f"{manifest.name}@{manifest.version}: target: '{manifest.target}' cannot be deployed yet"
+        )
     wanted = manifest.resources
     checks: Sequence[tuple[bool, str]] = (
-        (manifest.target == "cpu", f"target: '{manifest.target}' cannot be deployed yet"),
         (128 <= wanted.memory_mib <= 10_240, "memory_mib: Lambda has 128 to 10240"),
         (1 <= wanted.timeout_s <= 900, "timeout_s: Lambda has 1 to 900"),
         (512 <= wanted.ephemeral_storage_mib <= 10_240, "ephemeral_storage_mib: Lambda has 512 to 10240"),

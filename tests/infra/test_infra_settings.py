@@ -96,6 +96,7 @@ class TestFleet:
         make_checkout(tmp_path, [demo("a_a"), demo("b_b", resources=Resources(memory_mib=64))])
         sources = Sources(tmp_path)
         shutil.rmtree(sources.contexts / "b_b-1-x86_64")
+        add_model(tmp_path, demo("c_c", target="gpu"))
         (model,) = fleet.read(sources.models, sources.contexts, only_built=True)
         assert model.name == "a_a"
 

@@ -12,6 +12,7 @@ import tf2onnx
 
 from modelet.build import walk
 from modelet.build.arrays import to_array, to_tensor
+from modelet.build.converters.canonical import canonicalise
 from modelet.build.converters.renaming import rename
 from modelet.errors import OwnerCodeFailed
 from modelet_runtime.tensor import Tensor
@@ -86,10 +87,10 @@ class Call:
         names |= {value.name: name for value, name in zip(graph.output, self.outputs, strict=True)}
         rename(model, names)
         for value in (*graph.input, *graph.output):
-            shape = value.type.tensor_type.shape
-            if shape.dim and not shape.dim[0].HasField("dim_value"):
-                shape.dim[0].dim_param = _BATCH
-        return model
+            for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+                if not dim.HasField("dim_value"):
+                    dim.dim_param = f"{value.name}_{axis}" if axis else _BATCH
+        return canonicalise(model)
 
 
 def check_names(inputs: Sequence[str], outputs: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ def model() -> Predictor:
     version = served_version(Repository(FOLDER.parent).model(FOLDER.name))
     assert version is not None, "`modelet build tabular_risk` comes first"
     pipeline = build(version.manifest, version.folder)
-    return Predictor(version.manifest, OrtSession(version.folder / "model.ort"), pipeline)
+    return Predictor(version.manifest, OrtSession(version.folder / version.manifest.graph.file), pipeline)
 
 
 def ask(model, body, media_type):
@@ -73,6 +73,18 @@ def test_missing_entries_are_answered_alike_in_csv_and_records(model):
     [of_record] = ask(model, json.dumps(known).encode(), "application/json")
     assert of_csv[1] == of_record
     assert [answer["label"] for answer in of_csv] == ["survived", "died", "survived", "survived"]
+
+
+def test_a_missing_port_is_null_or_an_empty_cell(model):
+    [of_record] = ask(model, json.dumps(LADY | {"embarked": None}).encode(), "application/json")
+    cells = ",".join("" if name == "embarked" else str(value) for name, value in LADY.items())
+    [of_csv] = ask(model, f"{','.join(LADY)}\n{cells}\n".encode(), "text/csv")
+    assert of_record == of_csv
+
+
+def test_takes_the_passenger_list_as_it_is(train, model):
+    body = train.passengers().head(20).to_csv(index=False).encode()
+    assert len(ask(model, body, "text/csv")) == 20
 
 
 def test_an_unknown_port_is_no_failure(model):

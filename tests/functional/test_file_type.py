@@ -154,17 +154,20 @@ def test_agrees_on_the_samples_of_the_recipe(model, package):
         path.name: check(model, package, path.read_bytes()) for path in sorted(FOLDER.glob("samples/*"))
     }
     assert len(set(labels.values())) >= 60, "these are files of few kinds"
-    assert labels.items() >= {
-        "backup.sh": "shell",
-        "letter.txt": "txt",
-        "matrix.c": "c",
-        "measurements.csv": "csv",
-        "notes.md": "markdown",
-        "order.json": "json",
-        "page.html": "html",
-        "report.py": "python",
-        "schema.sql": "sql",
-    }.items()
+    assert (
+        labels.items()
+        >= {
+            "backup.sh": "shell",
+            "letter.txt": "txt",
+            "matrix.c": "c",
+            "measurements.csv": "csv",
+            "notes.md": "markdown",
+            "order.json": "json",
+            "page.html": "html",
+            "report.py": "python",
+            "schema.sql": "sql",
+        }.items()
+    )
 
 
 SNIPPETS = st.sampled_from(

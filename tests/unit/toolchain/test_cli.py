@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 from support.graphs import add_and_scale, identity
+from support.networks import DATA, mlp
 from support.sources import write_model, write_recipe
 
 from modelet.cli import run
@@ -132,6 +133,25 @@ class TestBuild:
         assert code == 1
         assert out.startswith("demo_sum  version 1  built")
         assert re.fullmatch(r"modelet: model\.onnx is not an ONNX model.*: export it again\n", err)
+
+    def test_a_failed_proof_is_told_until_it_is_accepted(self, capsys, models):
+        strict = {"precision": "int8-dynamic", "accuracy.metric": "max_abs_diff", "accuracy.limit": 0.0}
+        golden = {"samples": "data.py:samples"}
+        folder = write_model(models / "demo_mlp", mlp(), golden=golden, optimize=strict).path
+        (folder / "data.py").write_text(DATA)
+        code, _, err = called(capsys, "build", "demo_mlp", "--models", models)
+        assert code == 0
+        assert "demo_mlp: int8-dynamic was asked for: outside the bound: max abs diff" in one_line(err)
+        assert "demo_mlp: version 1 is not served: its passport failed" in one_line(err)
+        code, _, err = called(capsys, "build", "demo_mlp", "--accept", "a preview", "--models", models)
+        assert (code, "not served" in err) == (0, False)
+        _, out, _ = called(capsys, "show", "demo_mlp@2", "--models", models)
+        assert "failed, accepted: a preview" in one_line(out)
+
+    def test_accepting_needs_a_name(self, capsys, models):
+        code, _, err = called(capsys, "build", "--accept", "why not", "--models", models)
+        assert code == 2
+        assert "name the models whose proof may fail" in one_line(err)
 
 
 class TestMissingFramework:

@@ -37,7 +37,7 @@ from modelet_runtime.predictor import Predictor
 from modelet_runtime.steps import pipeline
 
 _LAYERS = (64, 256, 256, 10)
-_ROWS = 60_000
+_ROWS = 200_000
 _SIZES = (32, 64, 128, 256, 512, 1024)
 _FORMATS = {"npy": "npy", "parquet": "parquet", "arrow": "parquet", "jsonl": "jsonl"}
 _COLUMNS_TARGET = 1 / 0.90
@@ -126,8 +126,8 @@ def _files(rows: Any, scratch: Path) -> dict[str, Path]:
     np.save(files["npy"], rows)
     column = fixed_size_list_array(Array.from_buffer(memoryview(rows.reshape(-1))), rows.shape[1])
     table = Table.from_pydict({"x": column})
-    write_parquet(table, files["parquet"], compression="snappy", max_row_group_size=20_000)
-    write_ipc(table, files["arrow"])
+    write_parquet(table, files["parquet"], compression="snappy", max_row_group_size=50_000)
+    write_ipc(table.rechunk(max_chunksize=65_536), files["arrow"])  # as Feather files have them
     lines = [orjson.dumps(row.tolist()) for row in rows[: _ROWS // 4]]
     files["jsonl"].write_bytes(b"\n".join(lines) + b"\n")
     return files

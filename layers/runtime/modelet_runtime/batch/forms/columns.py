@@ -12,7 +12,7 @@ from modelet_runtime.batch.forms.base import Chunk, Limits, Source, no_reference
 from modelet_runtime.batch.forms.ranged import RangedFile
 from modelet_runtime.tensor import Tensor
 
-_ROWS = 8192
+_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,12 @@ class ParquetWriter:
         table = Table.from_batches(self._tables)
         # Snappy is what every reader has; floats of models have no repetition for a dictionary.
         write_parquet(
-            table, out, compression="snappy", dictionary_enabled=False, max_row_group_size=self._rows
+            table,
+            out,
+            compression="snappy",
+            dictionary_enabled=False,
+            max_row_group_size=self._rows,
+            write_batch_size=self._rows,
         )
         self._tables, self._rows, self._bytes = [], 0, 0
         file = out.getvalue()

@@ -13,6 +13,8 @@ from support import batching, forms
 from support.artifacts import write_version
 from support.graphs import softmax
 
+from modelet_runtime.batch.clients import Queue, client_factory
+
 CONTEXT = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 900_000)
 HANDLER = Path(__file__).parents[4] / "functions/batch/handler.py"
 
@@ -122,3 +124,16 @@ def test_messages_for_which_no_time_is_left_go_back_to_the_queue(handler):
     url = sqs.list_queues()["QueueUrls"][0]
     waiting = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert {message["Body"] for message in waiting} >= {records[1]["body"], records[2]["body"]}
+
+
+def test_going_on_is_no_loop_that_lambda_should_end(aws, monkeypatch):
+    url = boto3.client("sqs").create_queue(QueueName="own")["QueueUrl"]
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "batch")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-a;Parent=b;Sampled=0;Lineage=1:c:15")
+    client = client_factory()("sqs")
+    traces = []
+    client.meta.events.register("before-send", lambda request, **_: traces.append(request.headers))
+    Queue(client, url).send("{}")
+    client.get_queue_attributes(QueueUrl=url)
+    assert traces[0]["X-Amzn-Trace-Id"] == b"Root=1-a;Parent=b;Sampled=0"
+    assert traces[1]["X-Amzn-Trace-Id"].endswith(b"Lineage=1:c:15")

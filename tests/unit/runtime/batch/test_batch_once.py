@@ -14,6 +14,7 @@ from support.batching import INPUT, Batching, FakeMachine
 from support.manifests import FunctionSession, manifest, specs
 
 from modelet_runtime.batch import messages
+from modelet_runtime.batch.application import BatchApplication, Call
 from modelet_runtime.batch.forms.base import Limits
 from modelet_runtime.batch.messages import Message
 from modelet_runtime.manifest import Batch, Signature
@@ -361,3 +362,15 @@ def test_an_input_that_would_take_too_long_for_one_function_is_split_too(aws, tm
     answer = batch.handle(batch.put("demo_model/r.npy", forms.npy(np.zeros((20_000, 4), np.float32))))
     assert answer["state"] == "running"
     assert answer["parts"] >= 2  # of two minutes each
+
+
+def test_a_run_never_goes_on_with_another_version(aws, predictor):
+    batch = Batching(predictor, limits=SMALL)
+    message = batch.put("demo_model/r.jsonl", forms.jsonl(ROWS.tolist()))
+    begun = batch.handle(message, deadline_s=monotonic())
+    assert begun["state"] == "continue"
+    promoted = BatchApplication(batch.around, "e" * 64, batch.queue, now=lambda: batch.clock_s)
+    answer = promoted.handle(Message("continue", run=begun["run"]), Call())
+    assert answer["state"] == "failed"
+    assert "it began with demo_model@1" in batch.ended(begun["run"]).report["error"]["message"]
+    assert promoted.handle(message, Call())["state"] == "succeeded"

@@ -4,7 +4,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import boto3
@@ -19,7 +19,9 @@ _PROBE_S = 2.0
 # As credentials: the emulator takes all, but clients refuse to call without.
 _ANY = "local"
 _REGION = "us-east-1"
+# What `infra/` says of a stage: once, and for each version of a model.
 _OUTPUTS = ("BatchInput", "BatchOutput", "BatchTable")
+_QUEUE = "BatchQueue"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Places:
         outputs: The output bucket.
         table: The table of runs.
         endpoint_url: Of all services; None is AWS.
-        queues: URLs of queues by model, where they are known.
+        queues: URLs of queues by `NAME@VERSION`, as the stacks have them; None where names tell.
     """
 
     session: Any
@@ -40,7 +42,7 @@ class Places:
     outputs: str
     table: str
     endpoint_url: str | None = None
-    queues: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, str] | None = None
 
     @classmethod
     def local(cls, url: str) -> Self:
@@ -65,8 +67,11 @@ class Places:
                     continue
                 found = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
                 outputs |= {key: value for key, value in found.items() if key in _OUTPUTS}
-                if "BatchQueue" in found:
-                    queues[found["Model"]] = found["BatchQueue"]
+                queues |= {
+                    f"{found['Model']}@{key.removeprefix(_QUEUE)}": value
+                    for key, value in found.items()
+                    if key.startswith(_QUEUE) and key != _QUEUE
+                }
         except (BotoCoreError, ClientError) as error:
             raise ServiceRefused(f"the stacks of stage {stage} cannot be read: {error}") from error
         if missing := [key for key in _OUTPUTS if key not in outputs]:
@@ -88,12 +93,15 @@ class Places:
         Raises:
             ServiceRefused: It has none.
         """
-        if model in self.queues:
-            return self.queues[model]
+        wanted = f"{model}@{version}"
+        if self.queues is not None:
+            if wanted in self.queues:
+                return self.queues[wanted]
+            raise ServiceRefused(f"{wanted} takes no batches in this stage", "deploy it with `[batch]`")
         try:
             url: str = self.client("sqs").get_queue_url(QueueName=lane(model, version))["QueueUrl"]
         except ClientError as error:
-            raise ServiceRefused(f"{model}@{version} takes no batches: {error}") from error
+            raise ServiceRefused(f"{wanted} takes no batches: {error}") from error
         return url
 
 

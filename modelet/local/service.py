@@ -78,8 +78,6 @@ class Service:
             def start(spec: FunctionSpec) -> Function:
                 return Function(spec, scratch, logs, metrics)
 
-            batches = Batches(self._repository, start, self.say, self._on_batches_ready, self._batch)
-            await stack.enter_async_context(batches)
             deployment = Deployment(
                 self._repository,
                 scratch,
@@ -95,6 +93,8 @@ class Service:
                 access_log=logs if self._access_log else None,
             )
             self.url = await listen(stack, gateway.application(), self._host, self._port)
+            batches = Batches(self._repository, start, self.say, self._on_batches_ready, self._batch)
+            await stack.enter_async_context(batches)
             stack.push_async_callback(deployment.close)
             await deployment.publish()
             self._stack = stack.pop_all()

@@ -109,11 +109,19 @@ class BatchApplication:
             raise InvalidRequest("run", "one of the table", message.run)
         if run.is_final:
             return self._ending.again(run)
+        why = (message.error[:2000] or "no reason was given") if message.action == "fail" else self._replaced(run)
+        if why:
+            return self._ending.fail(run, RunFailed(why))
         if message.action == "join":
             return self._join(run, call)
-        if message.action == "fail":
-            return self._ending.fail(run, RunFailed(message.error[:2000]))
         return self._work(run, message.part, call)
+
+    def _replaced(self, run: Run) -> str:
+        """Why a run of another version cannot go on here; empty if it is of this one."""
+        if run.digest == self._digest:
+            return ""
+        began, here = f"{run.model}@{run.version}", f"{self._manifest.name}@{self._manifest.version}"
+        return f"it began with {began}, and this is {here} by now: submit the input again"
 
     def _start(self, announced: ObjectRef, message: Message, call: Call) -> Answer:
         if announced.bucket != self._around.inputs.name or not is_input(announced.key):

@@ -1,7 +1,8 @@
 """Reading, running and writing at the same time, in order, with little in between."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
@@ -74,7 +75,7 @@ class Flow:
         self._prepared.stop()
         self._inferred.stop()
 
-    def run(self, chunks: Iterator[Chunk]) -> bool:
+    def run(self, chunks: Generator[Chunk]) -> bool:
         """Pass all chunks through.
 
         Returns:
@@ -110,10 +111,11 @@ class Flow:
         self._errors.append(error)
         self.stop()
 
-    def _read(self, chunks: Iterator[Chunk]) -> None:
-        for chunk in chunks:
-            if not self._prepared.put(self._engine.prepare(chunk)):
-                return
+    def _read(self, chunks: Generator[Chunk]) -> None:
+        with closing(chunks):  # requests that are under way end with it
+            for chunk in chunks:
+                if not self._prepared.put(self._engine.prepare(chunk)):
+                    return
         self._prepared.end()
 
     def _infer(self) -> None:

@@ -1,6 +1,6 @@
 """Only the rows that failed before: an input read again beside the list of its failures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from modelet_runtime.batch.forms.base import Chunk, Limits, Row, Source
 from modelet_runtime.batch.forms.lines import Text
 
 
-def only_rows(chunks: Iterator[Chunk], errors: Source, limits: Limits) -> Iterator[Chunk]:
+def only_rows(chunks: Generator[Chunk], errors: Source, limits: Limits) -> Generator[Chunk]:
     """Chunks without the rows that an errors file does not name; the results get a column `row`."""
     numbers = _numbers(errors, limits)
     wanted = next(numbers, None)

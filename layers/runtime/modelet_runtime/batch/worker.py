@@ -1,6 +1,6 @@
 """One worker, one part: read on from where the part was left, until it is done or the time is up."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event, Thread
@@ -127,7 +127,7 @@ class Worker:
             self._sink.abort()
             raise
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self) -> Generator[Chunk]:
         around, part = self._around, self._part
         manifest = around.predictor.manifest
         source = Source(around.inputs, self._run.ref)

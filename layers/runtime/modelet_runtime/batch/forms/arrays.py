@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -25,7 +25,7 @@ class NpyReader:
     start: int = 0
     end: int = -1
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Read rows by range; a column-major array is read whole, as far as the limit allows."""
         layout = layout_of(self.source, self.limits)
         end = layout.rows if self.end < 0 else self.end
@@ -147,7 +147,7 @@ class NpzReader:
     source: Source
     limits: Limits = field(default_factory=Limits)
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Unpack the arrays side by side."""
         skip = 0 if position is None else position["row"]
         file = RangedFile(self.source, self.limits)

@@ -1,6 +1,6 @@
 """What readers give and writers take: chunks of consecutive rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,7 +44,7 @@ class Chunk:
 class Reader(Protocol):
     """Reads a slice of an input from a position on."""
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """The rows after a position, in order; None is the beginning.
 
         Raises:

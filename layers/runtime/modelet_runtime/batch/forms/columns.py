@@ -1,6 +1,6 @@
 """Parquet and Arrow in: columns become tensors where they can, values row by row where not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any, cast
@@ -77,7 +77,7 @@ class ParquetReader:
     start: int = 0
     end: int = -1
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Decode one row group after the other."""
         from arro3.io import read_parquet  # noqa: PLC0415  only tables pay for it
 
@@ -116,7 +116,7 @@ class ArrowReader:
     limits: Limits = field(default_factory=Limits)
     is_stream: bool = False
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Decode one record batch after the other."""
         from arro3.io import read_ipc, read_ipc_stream  # noqa: PLC0415  only tables pay for it
 

@@ -1,7 +1,7 @@
 """CSV in: rows are records where there is a header, else lists of cells, as on the online route."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from io import StringIO
 from itertools import islice
 from typing import Any, Literal, overload
@@ -45,7 +45,7 @@ class CsvReader:
         self._keep = keep
         self._max_columns = max_columns
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Parse piece by piece."""
         known = self._known if position is None else position["known"]
         first = 0 if position is None else position["row"]

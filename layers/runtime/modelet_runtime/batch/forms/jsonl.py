@@ -1,6 +1,6 @@
 """JSON Lines in."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -24,7 +24,7 @@ class JsonLinesReader:
         self._text = text
         self._keep = keep
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Parse piece by piece."""
         first = 0 if position is None else position["row"]
         for begin, piece in self._text.pieces(None if position is None else position["offset"]):

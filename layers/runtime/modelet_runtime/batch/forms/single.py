@@ -1,7 +1,7 @@
 """Whole objects as rows: a picture, a document, or many of them that a manifest names."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ class ObjectReader:
     media_types: Sequence[str]
     limits: Limits = field(default_factory=Limits)
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """One chunk of one row, or of as many as the document holds."""
         if position is not None:
             return
@@ -60,7 +60,7 @@ class ManifestReader:
     media_types: Sequence[str]
     keep: Sequence[str] | None = None
 
-    def chunks(self, position: Any) -> Iterator[Chunk]:
+    def chunks(self, position: Any) -> Generator[Chunk]:
         """Fetch so many objects ahead, and give them in order."""
         first = 0 if position is None else position["row"]
         with ThreadPoolExecutor(_FETCHES, thread_name_prefix="modelet-get") as pool:

@@ -56,7 +56,9 @@ class Workshop:
         """
         if name not in self.options:
             raise LayerRefused(f"there is no option layer '{name}'", f"there are {', '.join(self.options)}")
-        return self._assembled(f"option-{name}", self.root / "layers/options" / name, architecture)
+        runtime = Definition.load(self.root / "layers/runtime")
+        folder = self.root / "layers/options" / name
+        return self._assembled(f"option-{name}", folder, architecture, beneath=runtime)
 
     def functions(self) -> Archive:
         """The entry point and the handlers, on every architecture the same."""
@@ -74,20 +76,35 @@ class Workshop:
         """An archive of any files, with the bytecode of the Python among them."""
         return keep(path, inputs, lambda: self._compiled(tree()))
 
-    def _assembled(self, name: str, folder: Path, architecture: Architecture) -> Archive:
+    def _assembled(
+        self, name: str, folder: Path, architecture: Architecture, beneath: Definition | None = None
+    ) -> Archive:
+        """A layer; what the one beneath it has already is left out.
+
+        A file that came twice would move everything after it when an image is flattened, and so change
+        chunks of the lower layer that all images share.
+        """
         definition = Definition.load(folder)
+        lower = [*beneath.folder.glob("layer.toml"), beneath.requirements] if beneath else []
 
         def tree() -> Tree:
-            wheels = fetch(definition.requirements, architecture, self.build / "wheels")
-            return {
-                **below(SITE, definition.select(wheels)),
-                **below(SITE, definition.sources),
-                **licenses.collect(name, wheels, definition.licenses),
-            }
+            own = self._contents(name, definition, architecture)
+            there = self._contents("runtime", beneath, architecture) if beneath else {}
+            if differing := sorted(file for file in own.keys() & there.keys() if own[file] != there[file]):
+                raise LayerRefused(f"{folder}: {differing[0]} is in the runtime layer with other content")
+            kept = {file: data for file, data in own.items() if file not in there}
+            return {**kept, **below(SITE, definition.sources)}
 
-        return self.kept(
-            self.build / f"{name}-{architecture}.tar", digest_of(definition.inputs, architecture), tree
-        )
+        inputs = digest_of([*definition.inputs, *lower], architecture)
+        return self.kept(self.build / f"{name}-{architecture}.tar", inputs, tree)
+
+    def _contents(self, name: str, definition: Definition, architecture: Architecture) -> dict[str, bytes]:
+        """What a layer takes of its wheels, and their licences."""
+        wheels = fetch(definition.requirements, architecture, self.build / "wheels")
+        return {
+            **below(SITE, definition.select(wheels)),
+            **licenses.collect(name, wheels, definition.licenses),
+        }
 
     def _compiled(self, tree: Tree) -> Made:
         sources = {name: _read(content) for name, content in tree.items() if name.endswith(".py")}

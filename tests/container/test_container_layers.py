@@ -25,7 +25,7 @@ def digests(image: Image) -> list[str]:
 
 class TestSharing:
     def test_plain_models_share_every_layer_but_the_last(self, opened: dict[str, Image]) -> None:
-        first, second = (digests(opened[name]) for name in ("file_type", "demo_sum"))
+        first, second = (digests(opened[name]) for name in ("demo_softmax", "demo_sum"))
 
         assert len(first) == len(second)
         assert first[:MODEL] == second[:MODEL]
@@ -34,6 +34,24 @@ class TestSharing:
     @pytest.mark.parametrize(
         ("model", "option"), [("demo_picture", "image"), ("demo_text", "text"), ("demo_sound", None)]
     )
+    def test_a_project_model_shares_every_layer_but_the_last_with_a_model_of_its_options(
+        self, opened: dict[str, Image]
+    ) -> None:
+        image, other = opened["file_type"], self.peer(opened, "file_type")
+
+        assert digests(image)[:MODEL] == digests(other)[:MODEL]
+
+    def peer(self, opened: dict[str, Image], name: str) -> Image:
+        """The image of another model that takes the same option layers."""
+        lower = digests(opened[name])[:MODEL]
+        return next(o for other, o in opened.items() if other != name and digests(o)[:MODEL] == lower)
+
+    def test_no_file_is_in_two_layers(self, opened: dict[str, Image]) -> None:
+        """The one above would move what follows it in the flattened file system, and change shared chunks."""
+        for name, image in opened.items():
+            files = [file for layer in image.layers[RUNTIME:] for file in layer.files]
+            assert len(files) == len(set(files)), name
+
     def test_an_option_layer_is_the_only_other_difference(
         self, opened: dict[str, Image], workshop: Workshop, model: str, option: str | None
     ) -> None:
@@ -44,7 +62,7 @@ class TestSharing:
         assert differ == {*taken, len(plain) - 1}
 
     def test_a_model_has_as_many_bytes_of_its_own_as_its_files(self, opened: dict[str, Image]) -> None:
-        image, other = opened["file_type"], opened["demo_sum"]
+        image, other = opened["file_type"], self.peer(opened, "file_type")
         shared = {layer.digest for layer in other.layers}
 
         unique = sum(layer.path.stat().st_size for layer in image.layers if layer.digest not in shared)
@@ -52,7 +70,7 @@ class TestSharing:
         assert unique <= image.layers[MODEL].content_bytes + MIB
 
     def test_and_so_have_the_chunks_of_the_flattened_file_system(self, opened: dict[str, Image]) -> None:
-        image, other = opened["file_type"], opened["demo_sum"]
+        image, other = opened["file_type"], self.peer(opened, "file_type")
 
         unique = image.chunks() - other.chunks()
 

@@ -144,3 +144,17 @@ def test_a_wheel_without_a_licence_text_needs_one_of_the_layers_folder(
     (folder / "licenses/bare").mkdir(parents=True)
     (folder / "licenses/bare/LICENSE").write_text("be kind")
     assert files(workshop.option("bare", X86_64))["opt/licenses/bare/LICENSE"] == "be kind"
+
+
+def test_an_option_leaves_out_what_the_runtime_has(workshop: Workshop, project: Path) -> None:
+    """A file in both would move all that follows it in the flattened image."""
+    requirements = project / "layers/options/image/requirements.txt"
+    runtime = (project / "layers/runtime/requirements.txt").read_text()
+    helper = next(line for line in runtime.splitlines() if line.startswith("helper"))
+    requirements.write_text(f"{requirements.read_text()}{helper}\n")
+
+    option, lower = files(workshop.option("image", X86_64)), files(workshop.runtime(X86_64))
+
+    assert "opt/python/helper/__init__.py" in lower
+    assert not set(option) & set(lower)
+    assert "| helper | 1.0 |" in option["opt/licenses/option-image.md"]

@@ -1,6 +1,7 @@
 # Everything a person or CI types. Each target installs what it needs into .venv and nothing outside it.
 PYTHON ?= python3
 PORT ?= 8080
+S3_PORT ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FRAMEWORKS := .cache/frameworks/bin
@@ -8,7 +9,7 @@ FRAMEWORKS_PIP := $(FRAMEWORKS)/python -m pip --disable-pip-version-check instal
 TORCH := $(shell sed -n 's/^torch = \["\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-infra install-kserve install-frameworks run test test-frameworks test-infra test-containers test-clients test-gpu soak check fix bench synth images lock docs clean
+.PHONY: help install install-infra install-kserve install-frameworks run test test-frameworks test-infra test-containers test-clients test-gpu test-batch soak check fix bench synth images lock docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -62,7 +63,7 @@ install-frameworks: .cache/frameworks/.installed  ## Make .cache/frameworks: the
 
 run: install  ## Build what is missing and serve everything on http://127.0.0.1:$(PORT)
 	@$(BIN)/modelet build
-	@exec $(BIN)/modelet serve --port $(PORT)
+	@exec $(BIN)/modelet serve --port $(PORT) $(if $(S3_PORT),--s3-port $(S3_PORT))
 
 test: install  ## Unit and functional tests: no AWS, Docker or GPU
 	@$(BIN)/modelet build
@@ -85,6 +86,9 @@ test-clients: install install-kserve  ## KServe's own client against the service
 
 test-gpu: install install-gpu-local  ## Models for a GPU, on a real Triton server on the CPU
 	@$(BIN)/python -m pytest tests/gpu
+
+test-batch: install  ## Batch functions killed at random moments: one right result for each input
+	@$(BIN)/python -m pytest tests/chaos
 
 soak: install  ## 16 clients for 60 seconds: no failure, no growth in memory
 	@$(BIN)/modelet build

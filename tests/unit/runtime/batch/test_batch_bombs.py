@@ -99,7 +99,7 @@ def test_a_footer_of_two_gigabytes(tight):
     assert "a footer of 2147483647 bytes" in refused(tight, "r.parquet", data)[1]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_damaged_footer_is_refused_or_read_and_nothing_else(data):
     file = bytearray(forms.parquet(forms.table(x=np.arange(30, dtype=np.float32), s=["a"] * 30), 10))

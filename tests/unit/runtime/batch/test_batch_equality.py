@@ -16,7 +16,7 @@ NUMBERS = count()
 FORMATS = ["auto", "jsonl", "csv", "parquet", "npy"]
 FLOATS = st.floats(-50, 50, width=32)
 ROWS = hnp.arrays(np.float32, st.tuples(st.integers(1, 40), st.just(4)), elements=FLOATS)
-FAST = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def online(predictor: Predictor, rows: list[object]) -> list[object]:

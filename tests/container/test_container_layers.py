@@ -31,9 +31,6 @@ class TestSharing:
         assert first[:MODEL] == second[:MODEL]
         assert first[MODEL] != second[MODEL]
 
-    @pytest.mark.parametrize(
-        ("model", "option"), [("demo_picture", "image"), ("demo_text", "text"), ("demo_sound", None)]
-    )
     def test_a_project_model_shares_every_layer_but_the_last_with_a_model_of_its_options(
         self, opened: dict[str, Image]
     ) -> None:
@@ -52,6 +49,9 @@ class TestSharing:
             files = [file for layer in image.layers[RUNTIME:] for file in layer.files]
             assert len(files) == len(set(files)), name
 
+    @pytest.mark.parametrize(
+        ("model", "option"), [("demo_picture", "image"), ("demo_text", "text"), ("demo_sound", None)]
+    )
     def test_an_option_layer_is_the_only_other_difference(
         self, opened: dict[str, Image], workshop: Workshop, model: str, option: str | None
     ) -> None:

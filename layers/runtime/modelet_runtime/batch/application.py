@@ -109,9 +109,10 @@ class BatchApplication:
             raise InvalidRequest("run", "one of the table", message.run)
         if run.is_final:
             return self._ending.again(run)
-        why = (message.error[:2000] or "no reason was given") if message.action == "fail" else self._replaced(run)
-        if why:
-            return self._ending.fail(run, RunFailed(why))
+        if message.action == "fail":
+            return self._ending.fail(run, RunFailed(message.error[:2000] or "no reason was given"))
+        if replaced := self._replaced(run):
+            return self._ending.fail(run, RunFailed(replaced))
         if message.action == "join":
             return self._join(run, call)
         return self._work(run, message.part, call)

@@ -374,3 +374,12 @@ def test_a_run_never_goes_on_with_another_version(aws, predictor):
     assert answer["state"] == "failed"
     assert "it began with demo_model@1" in batch.ended(begun["run"]).report["error"]["message"]
     assert promoted.handle(message, Call())["state"] == "succeeded"
+
+
+def test_a_run_that_began_with_another_version_of_the_model_ends(batch):
+    run = start_and_pause(batch, batch.put("demo_model/r.jsonl", forms.every_form(ROWS)["jsonl"]))
+    batch.clock_s += 61
+    batch.application._digest = "e" * 64
+    answer = batch.handle(Message("continue", run=run))
+    assert answer["state"] == "failed"
+    assert "it began with demo_model@1" in answer["error"]

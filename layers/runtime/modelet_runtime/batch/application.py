@@ -107,15 +107,15 @@ class BatchApplication:
         run = self._store.run(message.run)
         if run is None:
             raise InvalidRequest("run", "one of the table", message.run)
-        if run.is_final:
-            return self._ending.again(run)
+        return self._ending.again(run) if run.is_final else self._advance(run, message, call)
+
+    def _advance(self, run: Run, message: Message, call: Call) -> Answer:
+        """Do something for a run that is not over."""
         if message.action == "fail":
             return self._ending.fail(run, RunFailed(message.error[:2000] or "no reason was given"))
         if replaced := self._replaced(run):
             return self._ending.fail(run, RunFailed(replaced))
-        if message.action == "join":
-            return self._join(run, call)
-        return self._work(run, message.part, call)
+        return self._join(run, call) if message.action == "join" else self._work(run, message.part, call)
 
     def _replaced(self, run: Run) -> str:
         """Why a run of another version cannot go on here; empty if it is of this one."""

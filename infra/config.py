@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from infra.errors import SettingsRefused
-from infra.settings import StageSettings, Throttle
+from infra.settings import BatchStorage, StageSettings, Throttle
 
 # A stage for work costs nothing while nobody calls it: whatever is billed by the month is off.
 DEV = StageSettings(
@@ -15,6 +15,7 @@ DEV = StageSettings(
     snap_start=False,
     alarms=False,
     dashboards=False,
+    batch=BatchStorage(point_in_time_recovery=False),
     log_retention_days=7,
 )
 
@@ -38,11 +39,23 @@ def stage(name: str, environ: Mapping[str, str] = os.environ) -> StageSettings:
     settings = STAGES.get(name)
     if settings is None:
         raise SettingsRefused(f"there is no stage '{name}': infra/config.py has {', '.join(STAGES)}")
+    _check_no_loop(settings)
     return replace(
         settings,
         account=settings.account or environ.get("CDK_DEFAULT_ACCOUNT"),
         region=settings.region or environ.get("CDK_DEFAULT_REGION"),
     )
+
+
+def _check_no_loop(settings: StageSettings) -> None:
+    """Refuse results that another stage would take for inputs."""
+    output = settings.batch.output_bucket
+    for other in STAGES.values():
+        if output and output == other.batch.input_bucket:
+            raise SettingsRefused(
+                f"{settings.name}: batch: output_bucket '{output}' is the input_bucket of {other.name}, which"
+                " would infer every result"
+            )
 
 
 def called_by_cli(environ: Mapping[str, str] = os.environ) -> bool:

@@ -1,6 +1,6 @@
 """All stacks of a stage, and which is deployed after which.
 
-shared, then one per model and the catalog, then the front door
+shared, batch where a model takes files, then one per model and the catalog, then the front door
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,11 @@ import aws_cdk as cdk
 
 from infra import archives, fleet
 from infra.assets import Assets
+from infra.batching import check_batch, lanes
 from infra.placement import check_capacity, placed
 from infra.settings import StageSettings
 from infra.sources import Sources
+from infra.stacks.batch import BatchStack
 from infra.stacks.catalog import CatalogStack
 from infra.stacks.front_door import FrontDoorStack
 from infra.stacks.model import ModelStack
@@ -30,6 +32,7 @@ class Service:
 
     Attributes:
         shared: What all models share.
+        batch: What batch functions share, where a model has one.
         models: A stack per model, by name.
         catalog: Index and health.
         front_doors: The URLs.
@@ -42,6 +45,7 @@ class Service:
     def __init__(self, app: cdk.App, *, settings: StageSettings, sources: Sources) -> None:
         models = fleet.read(sources.models, sources.contexts, sources.only_built)
         check_capacity(models, settings)
+        check_batch(models, settings)
         doors = placed(models, settings.front_doors)
         assets = Assets(Path(app.outdir))
         self.shared = SharedStack(
@@ -50,6 +54,9 @@ class Service:
             assets=assets,
             authorizer=archives.function(sources, "authorizer"),
         )
+        self.batch: BatchStack | None = None
+        if any(lanes(model) for model in models):
+            self.batch = BatchStack(app, settings=settings, shared=self.shared)
         smoke = archives.function(sources, "smoke")
         self.models = {
             model.name: ModelStack(
@@ -59,6 +66,8 @@ class Service:
                 assets=assets,
                 smoke=smoke,
                 shared=self.shared,
+                batch=self.batch,
+                distributed_map=sources.distributed_map,
                 # A REST API has all routes itself.
                 door=self.shared.doors[number] if self.shared.doors else None,
                 door_number=number,
@@ -94,7 +103,8 @@ class Service:
     def stacks(self) -> list[cdk.Stack]:
         """All of them, in the order in which they are deployed."""
         last = [self.overview] if self.overview else []
-        return [self.shared, *self.models.values(), self.catalog, *self.front_doors, *last]
+        first = [self.shared, self.batch] if self.batch else [self.shared]
+        return [*first, *self.models.values(), self.catalog, *self.front_doors, *last]
 
 
 def _architecture(models: Iterable[fleet.FleetModel]) -> str:

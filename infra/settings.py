@@ -126,6 +126,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStorage:
+    """Where files for batch functions go and come from.
+
+    Attributes:
+        input_bucket: A bucket that is there, with EventBridge notifications on; None makes one.
+        output_bucket: Another bucket that is there; None makes one.
+        replaced_days: How long the versions of an object are kept that others have replaced.
+        point_in_time_recovery: Whether the table of runs can be brought back to any second of 35 days.
+    """
+
+    input_bucket: str | None = None
+    output_bucket: str | None = None
+    replaced_days: int = 30
+    point_in_time_recovery: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageSettings:
     """One stage.
 
@@ -154,6 +171,7 @@ class StageSettings:
             an account and region, so leave it off where the account has its own.
         customer_key: A KMS key of one's own for logs, topics, tables and functions.
         budget: An alarm on the monthly cost.
+        batch: The buckets and the table of batch functions, where models have these.
         termination_protection: Whether stacks refuse to be deleted.
         retain_data: Whether tables and logs outlive their stack.
         tags: On every resource.
@@ -182,6 +200,7 @@ class StageSettings:
     scan_images: bool = False
     customer_key: bool = False
     budget: Budget | None = None
+    batch: BatchStorage = BatchStorage()
     termination_protection: bool = False
     retain_data: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -201,3 +220,8 @@ class StageSettings:
             raise SettingsRefused(f"{self.name}: front_doors: expected 1 or more, got {self.front_doors}")
         if self.canary and not self.alarms:
             raise SettingsRefused(f"{self.name}: canary needs alarms=True: they are what rolls it back")
+        if self.batch.input_bucket and self.batch.input_bucket == self.batch.output_bucket:
+            raise SettingsRefused(
+                f"{self.name}: batch: input_bucket and output_bucket are both '{self.batch.input_bucket}': a"
+                " result's key begins as its input's does, so every result would be the next input"
+            )

@@ -36,6 +36,11 @@ class Sources:
         """The build contexts of the images, made by `modelet image --context`."""
         return self.root / "layers" / ".build" / "images"
 
+    @property
+    def distributed_map(self) -> Path:
+        """The state machine of big inputs."""
+        return self.functions / "batch" / "distributed_map.asl.json"
+
     def catalog(self, architecture: str) -> Path:
         """The files of the catalog function, made by `modelet image --context --all`."""
         return self.root / "layers" / ".build" / f"catalog-{architecture}" / "var" / "task"

@@ -5,6 +5,17 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+# Whoever reads and writes a table needs these on its key.
+# Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+TABLE_KEY_ACTIONS = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
 
 class CustomerKey(Construct):
     """A rotating key that CloudWatch may use for log groups and alarms of this account.
@@ -19,7 +30,7 @@ class CustomerKey(Construct):
         self.key = kms.Key(
             self,
             "Key",
-            description="modelet: logs, alarms, tables and functions of a stage",
+            description="modelet: logs, alarms, tables, buckets, queues and functions of a stage",
             enable_key_rotation=True,
             removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,
         )
@@ -44,6 +55,15 @@ class CustomerKey(Construct):
         self.key.grant(
             iam.ServicePrincipal(
                 "cloudwatch.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+            ),
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+        )
+        # EventBridge puts files into queues under this key.
+        # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
+        self.key.grant(
+            iam.ServicePrincipal(
+                "events.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
             ),
             "kms:Decrypt",
             "kms:GenerateDataKey",

@@ -1,6 +1,6 @@
 """One model's dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -26,7 +26,7 @@ _COLD_STARTS = (
 
 
 class ModelDashboard(Construct):
-    """Requests, errors, latency, cold starts, concurrency and cost of one model."""
+    """Requests, errors, latency, cold starts, concurrency and cost of one model; its files."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class ModelDashboard(Construct):
         alarms: Sequence[cloudwatch.IAlarm],
         log_group: logs.ILogGroup,
         front_door: str,
+        batch: Mapping[str, Sequence[cloudwatch.IMetric]],
     ) -> None:
         super().__init__(scope, construct_id)
         graphs: list[cloudwatch.IWidget] = [
@@ -59,6 +60,7 @@ class ModelDashboard(Construct):
             _graph("Rows", metrics.own("rows", "Sum", _PERIOD)),
             _graph("Cost an hour, USD at list price", metrics.cost_usd(_HOUR, front_door)),
         ]
+        graphs += [_graph(title, *shown) for title, shown in batch.items()]
         if alarms:
             graphs.append(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH))
         self.dashboard = cloudwatch.Dashboard(

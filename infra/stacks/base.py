@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra.constructs.batch_function import BatchFunction
 from infra.constructs.budget import STAGE_TAG
 from infra.constructs.model_function import ModelFunction
 from infra.constructs.python_function import PythonFunction
@@ -26,7 +27,7 @@ class StageStack(cdk.Stack):
         )
 
 
-def grant_basics(*functions: ModelFunction | PythonFunction, key: kms.IKey | None) -> None:
+def grant_basics(*functions: ModelFunction | BatchFunction | PythonFunction, key: kms.IKey | None) -> None:
     """Grant functions what each needs: its own log group, and the key its environment is encrypted with."""
     for function in functions:
         function.log_group.grant_write(function.role)

@@ -1,11 +1,16 @@
 """One model: deployed, shifted in and rolled back without any other."""
 
+from pathlib import Path
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.assets import Assets, Files
+from infra.batching import Lane, lanes
+from infra.constructs.batch_function import COMMAND as _BATCH_COMMAND
+from infra.constructs.batch_lane import BatchLane
 from infra.constructs.canary import Canary
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.model_alarms import ModelAlarms
@@ -17,6 +22,7 @@ from infra.constructs.smoke_test import SmokeTest
 from infra.fleet import GOLDEN, FleetModel, ModelVersion
 from infra.settings import StageSettings
 from infra.stacks.base import StageStack, grant_basics
+from infra.stacks.batch import BatchStack
 from infra.stacks.shared import SharedStack
 from modelet_runtime.aliases import LIVE
 
@@ -30,6 +36,7 @@ class ModelStack(StageStack):
         model: The model.
         live: The function of the live version.
         functions: Those of all versions, by number.
+        lanes: The ways of files, by version number.
     """
 
     def __init__(
@@ -41,6 +48,8 @@ class ModelStack(StageStack):
         assets: Assets,
         smoke: Files,
         shared: SharedStack,
+        batch: BatchStack | None,
+        distributed_map: Path,
         door: HttpDoor | None,
         door_number: int,
     ) -> None:
@@ -55,6 +64,10 @@ class ModelStack(StageStack):
             **{v.number: self._function(f"Version{v.number}", v) for v in model.beside},
             model.live.number: self.live,
         }
+        self.lanes: dict[int, BatchLane] = {}
+        if batch:
+            for lane in lanes(model):
+                self.lanes[lane.version.number] = self._lane(lane, batch, distributed_map)
         self._watch(model.live, smoke)
         if door:
             self._open(door, model)
@@ -81,6 +94,34 @@ class ModelStack(StageStack):
         grant_basics(function, key=self._shared.key)
         return function
 
+    def _lane(self, lane: Lane, shared: BatchStack, distributed_map: Path) -> BatchLane:
+        version = lane.version
+        made = BatchLane(
+            self,
+            lane.construct_id,
+            lane=lane,
+            code=self._assets.image(
+                Construct(self, f"{lane.construct_id}Image"),
+                context=version.context,
+                architecture=version.manifest.resources.architecture,
+                command=_BATCH_COMMAND,
+            ),
+            definition=distributed_map,
+            shared=shared,
+            settings=self._settings,
+            key=self._shared.key,
+            topic=self._shared.topic,
+        )
+        grant_basics(made.batch, key=self._shared.key)
+        queue = made.queues.queue.queue_url
+        # `modelet batch` looks for these.
+        if lane.is_live:
+            cdk.CfnOutput(self, "BatchQueue", value=queue, description="Feeds the live version's files")
+        cdk.CfnOutput(
+            self, f"BatchQueue{version.number}", value=queue, description=f"Feeds version {version.number}"
+        )
+        return made
+
     def _open(self, door: HttpDoor, model: FleetModel) -> None:
         for version in (model.live, *model.beside):
             part = "Routes" if version is model.live else f"Routes{version.number}"
@@ -89,6 +130,7 @@ class ModelStack(StageStack):
 
     def _watch(self, version: ModelVersion, smoke: Files) -> None:
         manifest = version.manifest
+        lane = self.lanes.get(version.number)
         metrics = ModelMetrics(manifest, self.live.alias, self.live.function)
         alarms = []
         if self._shared.topic:
@@ -104,6 +146,7 @@ class ModelStack(StageStack):
                 alarms=alarms,
                 log_group=self.live.log_group,
                 front_door=self._settings.front_door,
+                batch=lane.metrics.graphs() if lane and lane.metrics else {},
             )
         if self._shared.deployments:
             test = self._smoke_test(version, smoke)

@@ -11,22 +11,11 @@ from infra.assets import Assets, Files
 from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.api_keys import ApiKeyStore
 from infra.constructs.budget import MonthlyBudget
-from infra.constructs.encryption import CustomerKey
+from infra.constructs.encryption import TABLE_KEY_ACTIONS, CustomerKey
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.image_scanning import ImageScanning
 from infra.settings import ApiKeys, StageSettings
 from infra.stacks.base import StageStack, grant_basics
-
-# Whoever reads and writes a table needs these on its key.
-# Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
-_TABLE_KEY_ACTIONS = (
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
 
 
 class SharedStack(StageStack):
@@ -84,7 +73,7 @@ class SharedStack(StageStack):
         store.keys.grant(store.authorizer.role, "dynamodb:GetItem")
         store.usage.grant(store.authorizer.role, "dynamodb:UpdateItem")
         if self.key:
-            self.key.grant(store.authorizer.role, *_TABLE_KEY_ACTIONS)
+            self.key.grant(store.authorizer.role, *TABLE_KEY_ACTIONS)
         for number, door in enumerate(self.doors):
             store.authorizer.function.add_permission(
                 f"Door{number}",

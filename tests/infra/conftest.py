@@ -25,7 +25,7 @@ from infra.settings import (
     UsagePlan,
     Waf,
 )
-from modelet_runtime.manifest import Resources
+from modelet_runtime.manifest import Batch, Resources
 
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/0"
 # Every capability is on in one of them.
@@ -76,7 +76,7 @@ canary = { version = 3, weight = 0.1 }
 previous = [1]
 pinned = [1]
 """
-# One model as the defaults have it, in two versions; one with everything of its own.
+# One model as the defaults have it, in two versions; one with everything of its own; one that takes files.
 MODELS = (
     demo("file_type"),
     demo("file_type", version=2),
@@ -96,6 +96,7 @@ MODELS = (
             alarm_p99_ms=900,
         ),
     ),
+    demo("tabular_risk", layers=("batch",), batch=Batch(max_concurrency=20, memory_mib=3008, timeout_s=600)),
 )
 
 
@@ -108,8 +109,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout where a version is on trial and one stays pinned."""
-    root = make_checkout(tmp_path_factory.mktemp("promoted"), (*MODELS, demo("file_type", version=3)))
-    (root / "model_artifacts" / "file_type" / "aliases.toml").write_text(ALIASES)
+    newer = [demo("tabular_risk", version=number, batch=Batch()) for number in (2, 3)]
+    root = make_checkout(tmp_path_factory.mktemp("promoted"), (*MODELS, demo("file_type", version=3), *newer))
+    for name in ("file_type", "tabular_risk"):
+        (root / "model_artifacts" / name / "aliases.toml").write_text(ALIASES)
     return root
 
 

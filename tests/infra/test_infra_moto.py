@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from support.assemblies import Assembly
-from support.moto_cloud import MOVED_BY_CODE_DEPLOY, REGION, UNKNOWN_TO_MOTO, account, deploy, of
+from support.moto_cloud import BATCH, LANE, MOVED_BY_CODE_DEPLOY, REGION, UNKNOWN_TO_MOTO, account, deploy, of
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,9 @@ def test_what_was_created(deployed: dict[str, Counter[str]]):
         # The model and its smoke test; file_type has a canary and a pinned version.
         "model-digit-image": of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY),
         "model-file-type": of(4, Lambda_Version=3, Lambda_Permission=3, **MOVED_BY_CODE_DEPLOY),
+        "model-tabular-risk": of(4, Lambda_Version=3, Lambda_Permission=3, **MOVED_BY_CODE_DEPLOY)
+        + Counter({kind: 3 * number for kind, number in LANE.items()}),
+        "batch": BATCH,
         "catalog": of(1, Lambda_Permission=2),
         "front-door-0": Counter({"AWS::Logs::LogGroup": 1}),
         "front-door-1": Counter({"AWS::Logs::LogGroup": 1}),
@@ -54,10 +57,16 @@ def test_roles_have_the_policies_that_iam_takes(deployed: dict[str, Counter[str]
         assert document["Statement"]
 
 
-def test_the_tables_of_the_authorizer(deployed: dict[str, Counter[str]]):
+def test_the_tables_of_the_authorizer_and_of_runs(deployed: dict[str, Counter[str]]):
     client = boto3.client("dynamodb", region_name=REGION)
     schemas = [
         [key["AttributeName"] for key in client.describe_table(TableName=table)["Table"]["KeySchema"]]
         for table in client.list_tables()["TableNames"]
     ]
-    assert sorted(schemas) == [["key_id"], ["key_id", "day"]]
+    assert sorted(schemas) == [["key_id"], ["key_id", "day"], ["run", "item"]]
+
+
+def test_the_state_machine_has_the_name_that_the_function_was_told(deployed):
+    client = boto3.client("stepfunctions", region_name=REGION)
+    names = {machine["name"] for machine in client.list_state_machines()["stateMachines"]}
+    assert names == {f"modelet-keys-tabular_risk-{part}" for part in ("live", "1", "3")}

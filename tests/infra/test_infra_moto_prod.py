@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.assemblies import Assembly
-from support.moto_cloud import MOVED_BY_CODE_DEPLOY, UNKNOWN_TO_MOTO, account, deploy, of
+from support.moto_cloud import BATCH, LANE, MOVED_BY_CODE_DEPLOY, UNKNOWN_TO_MOTO, account, deploy, of
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,10 @@ def test_what_was_created(deployed: dict[str, Counter[str]]):
     model = of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY)
     assert deployed == {
         "shared": Counter({"AWS::SNS::Topic": 1}),
+        "batch": BATCH,
         "model-digit-image": model,
         "model-file-type": model,
+        "model-tabular-risk": model + LANE,
         "catalog": of(1, Lambda_Permission=1),
         "front-door-0": Counter({"AWS::Logs::LogGroup": 1}),
     }

@@ -16,12 +16,16 @@ from syrupy.extensions.json import JSONSnapshotExtension
 # Every kind of stack as `prod` has it; then what only other settings make.
 STACKS = [
     ("prod", "shared"),
+    ("prod", "batch"),
+    ("prod", "model-tabular-risk"),
     ("prod", "model-file-type"),
     ("prod", "model-digit-image"),
     ("prod", "catalog"),
     ("prod", "front-door-0"),
     ("prod", "overview"),
     ("keys", "shared"),
+    ("keys", "batch"),
+    ("keys", "model-tabular-risk"),
     ("keys", "model-file-type"),
     ("keys", "catalog"),
     ("keys", "front-door-0"),

@@ -32,14 +32,19 @@ UNKNOWN_TO_MOTO = {
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::ECR::RegistryScanningConfiguration",
     "AWS::Lambda::Alias",
+    "AWS::Logs::MetricFilter",
     "AWS::Route53::RecordSet",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
 }
 ORDER = (
     "shared",
+    "batch",
     "model-digit-image",
     "model-file-type",
+    "model-tabular-risk",
     "catalog",
     "front-door-0",
     "front-door-1",
@@ -139,3 +144,17 @@ def of(functions: int, **others: int) -> Counter[str]:
     """A function is four resources."""
     counted = Counter({kind: number * functions for kind, number in FUNCTION.items()})
     return counted + Counter({f"AWS::{kind.replace('_', '::')}": n for kind, n in others.items()})
+
+
+# A version that takes files: its batch function, queue, rule and state machine.
+LANE = of(
+    1,
+    Lambda_Version=1,
+    Lambda_EventSourceMapping=1,
+    SQS_Queue=2,
+    Events_Rule=1,
+    StepFunctions_StateMachine=1,
+    IAM_Role=1,
+    IAM_Policy=1,
+)
+BATCH = Counter({"AWS::S3::Bucket": 2, "AWS::DynamoDB::Table": 1})

@@ -60,6 +60,15 @@ REGISTER = {
     "the names of environment variables need two characters, all of them 4 KB": (
         "infra/test_infra_everything.py::test_environment_variables_are_short_and_their_names_are_not"
     ),
+    "Lambda ends loops through a queue after some 16 turns, also those that are meant": (
+        "unit/runtime/batch/test_batch_handler.py::test_going_on_is_no_loop_that_lambda_should_end"
+    ),
+    "a result that matches a trigger is the next input": (
+        "infra/test_infra_batch.py::TestSettings::test_an_output_that_is_an_input_is_refused"
+    ),
+    "a function that starts a state machine that calls it is a circle": (
+        "infra/test_infra_batch.py::TestFunction::test_the_runtime_takes_its_environment"
+    ),
     "notifications of a bucket and log retention bring functions behind the scenes": (
         "infra/test_infra_everything.py::test_no_lambda_behind_the_scenes"
     ),

@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -37,28 +38,28 @@ class LambdaApi:
     def __init__(self, invoke: InvokeByName, others: str) -> None:
         self._invoke = invoke
         self._others = others
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        application = web.Application(client_max_size=_MAX_BODY_BYTES)
-        application.router.add_post("/2015-03-31/functions/{function}/invocations", self._answer)
-        application.router.add_route("*", "/{path:.*}", self._pass_on)
-        self._session = aiohttp.ClientSession(auto_decompress=False)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
+        async with AsyncExitStack() as stack:
+            self._session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+            application = web.Application(client_max_size=_MAX_BODY_BYTES)
+            application.router.add_post("/2015-03-31/functions/{function}/invocations", self._answer)
+            application.router.add_route("*", "/{path:.*}", self._pass_on)
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.port = runner.addresses[0][1]
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._stack.aclose()
 
     async def _answer(self, request: web.Request) -> web.Response:
         """One invocation; what the function fails at is an answer too."""

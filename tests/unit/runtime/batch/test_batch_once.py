@@ -8,8 +8,9 @@ from time import monotonic, sleep
 import boto3
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, IncompleteReadError
+from botocore.exceptions import IncompleteReadError
 from support import forms
+from support.batch_faults import survive
 from support.batching import INPUT, Batching, FakeMachine
 from support.manifests import FunctionSession, manifest, specs
 
@@ -121,73 +122,9 @@ def test_in_a_bucket_with_versions_the_old_version_is_still_inferred(batch):
     assert (answer["state"], answer["rows"]) == ("succeeded", 1)
 
 
-class Killed(BaseException):
-    """`kill -9`: nothing of the worker's own clean-up is to be relied on."""
-
-
-class Faulty:
-    """A client of which some calls fail before or after they took effect, or kill the caller."""
-
-    def __init__(self, client, source, share, kinds):
-        self._client, self._source, self._share, self._kinds = client, source, share, kinds
-        self.is_dead = False
-
-    def __getattr__(self, name):
-        call = getattr(self._client, name)
-
-        def wrapped(**arguments):
-            if self.is_dead:
-                raise Killed
-            kind = self._source.choice(self._kinds) if self._source.random() < self._share else None
-            if kind == "kill":
-                self.is_dead = True
-                if self._source.random() < 0.5:
-                    call(**arguments)  # it took effect, and nobody was there to hear
-                raise Killed
-            if kind == "throttle":
-                raise ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, name)
-            answer = call(**arguments)
-            if kind == "lost":
-                raise ClientError({"Error": {"Code": "RequestTimeout", "Message": ""}}, name)
-            return answer
-
-        return wrapped
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_faults_and_kills_at_any_call_leave_one_right_result(aws, predictor, seed):
-    source = random.Random(seed)
-    clean = Batching(predictor)
-    form = source.choice(["jsonl", "csv", "npy", "parquet"])
-    clean.put(f"demo_model/r.{form}", forms.every_form(ROWS)[form])
-    message = Message("start", ref=clean.around.inputs.head(f"demo_model/r.{form}")[0])
-    waiting = [message] * source.choice([1, 1, 2, 3])
-    clock_s = 1_700_000_000.0
-    for _ in range(60):
-        if not waiting:
-            break
-        current = waiting.pop(source.randrange(len(waiting)))
-        worker = Batching(predictor, limits=SMALL, attempts=40, checkpoint_s=0.0)
-        worker.clock_s = clock_s
-        share = source.choice([0.0, 0.02, 0.1])
-        clients = [
-            Faulty(client, source, share, ["kill", "throttle", "lost"])
-            for client in (worker.s3, worker.dynamodb)
-        ]
-        worker.around.inputs._client = worker.around.outputs._client = clients[0]
-        worker.store._client = clients[1]
-        deadline_s = monotonic() + source.choice([0, 3600])
-        try:
-            worker.handle(current, from_queue=True, deadline_s=deadline_s)
-        except (Killed, ClientError):
-            waiting.append(current)  # its visibility ends, and the queue delivers it again
-        waiting += [messages.parse_text(body) for body, _ in worker.queue.sent]
-        clock_s += source.choice([1, 61])
-    assert not waiting
-    run = clean.application._planned(message.ref, {})[0].run
-    check(clean.ended(run))
-    reports = [key for key in clean.keys("demo_model/") if "/_" in key]
-    assert len(reports) == 1
+    survive(predictor, seed)  # tests/chaos has many more
 
 
 def test_a_worker_that_was_paused_past_its_lease_changes_nothing(aws, predictor):

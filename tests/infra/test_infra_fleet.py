@@ -16,6 +16,7 @@ from infra.errors import SettingsRefused
 from infra.placement import check_capacity, door_of
 from infra.settings import FUNCTIONS_PER_REST_API
 from infra.sources import Sources
+from modelet_runtime.manifest import Batch
 
 MODELS = 300
 # With 8 routes a model and 300 an API, 37 models fit; over 16 doors the fullest has 27 of these.
@@ -30,7 +31,9 @@ def name(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkout(tmp_path_factory.mktemp("fleet"), [demo(name(n)) for n in range(MODELS)])
+    # Every other model takes files of a bucket besides.
+    models = [demo(name(n), batch=Batch() if n % 2 else None) for n in range(MODELS)]
+    return make_checkout(tmp_path_factory.mktemp("fleet"), models)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +51,20 @@ def kinds(assembly: Assembly) -> dict[str, Counter[str]]:
 
 
 def test_every_model_has_its_stack(assembly: Assembly):
-    assert len(assembly.parts) == MODELS + FLEET.front_doors + 3
+    assert len(assembly.parts) == MODELS + FLEET.front_doors + 4
 
 
 def test_no_stack_is_near_500_resources(kinds: dict[str, Counter[str]]):
     # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
     assert max(sum(of_stack.values()) for of_stack in kinds.values()) < 500
-    assert {sum(kinds[part].values()) for part in kinds if part.startswith("model-")} == {28}
+    sizes = Counter(sum(kinds[part].values()) for part in kinds if part.startswith("model-"))
+    assert sizes == {28: MODELS / 2, 46: MODELS / 2}
+
+
+def test_the_event_bus_takes_all_rules(kinds: dict[str, Counter[str]]):
+    # Source: 300 for a bus by default, https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+    rules = [of_stack["AWS::Events::Rule"] for of_stack in kinds.values()]
+    assert (max(rules), sum(rules)) == (1, MODELS / 2)
 
 
 def test_templates_are_below_a_megabyte(assembly: Assembly):

@@ -90,7 +90,10 @@ class Emulator:
             region_name=REGION,
             aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(s3={"addressing_style": "path"}),
+            # Once the emulator is gone, threads that wait for it should not go on trying.
+            config=Config(
+                s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 2}
+            ),
         )
 
     async def _start(self) -> None:

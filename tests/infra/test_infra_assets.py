@@ -184,5 +184,8 @@ class TestCatalogArchive:
         (archive,) = keys.archives("catalog").values()
         index = json.loads((keys.folder / archive["source"]["path"] / "index.json").read_text())
         versions = [(model["name"], model["version"]) for model in index["models"]]
-        assert versions == [("digit_image", 1), *(("file_type", number) for number in (1, 3, 2))]
-        assert index["live"] == {"digit_image": 1, "file_type": 2}
+        assert versions == [
+            ("digit_image", 1),
+            *((name, number) for name in ("file_type", "tabular_risk") for number in (1, 3, 2)),
+        ]
+        assert index["live"] == {"digit_image": 1, "file_type": 2, "tabular_risk": 2}

@@ -170,7 +170,7 @@ class TestRestApi:
     def test_it_may_call_every_alias_and_the_catalog(self, rest: Assembly):
         permissions = rest.of_type(DOOR, "AWS::Lambda::Permission").values()
         called = {json.dumps(p["FunctionName"]) for p in permissions}
-        assert len(called) == 5  # two live versions, a canary, a pinned one, the catalog
+        assert len(called) == 8  # three live versions, two canaries, two pinned ones, the catalog
         assert not rest.of_type("model-file-type", "AWS::ApiGatewayV2::Route")
 
 

@@ -1,5 +1,6 @@
 """The templates deploy into moto's CloudFormation, as far as moto goes; what it does not know is named."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
@@ -70,3 +71,30 @@ def test_the_state_machine_has_the_name_that_the_function_was_told(deployed):
     client = boto3.client("stepfunctions", region_name=REGION)
     names = {machine["name"] for machine in client.list_state_machines()["stateMachines"]}
     assert names == {f"modelet-keys-tabular_risk-{part}" for part in ("live", "1", "3")}
+
+
+def test_a_file_is_announced_in_the_queue_of_the_version_that_its_key_names(deployed):
+    outputs = {
+        output["OutputKey"]: output["OutputValue"]
+        for stack in boto3.client("cloudformation", region_name=REGION).describe_stacks()["Stacks"]
+        for output in stack.get("Outputs", ())
+        if stack["StackName"].endswith(("-batch", "-tabular-risk"))
+    }
+    s3, sqs, functions = (boto3.client(service, region_name=REGION) for service in ("s3", "sqs", "lambda"))
+    # moto's mappings empty the queues at once, without calling anything.
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    # moto's CloudFormation drops the notifications of a bucket.
+    s3.put_bucket_notification_configuration(
+        Bucket=outputs["BatchInput"], NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    for key in ("tabular_risk/a b.csv", "tabular_risk@3/b.csv", "tabular_risk@canary/c.csv", "other/d.csv"):
+        s3.put_object(Bucket=outputs["BatchInput"], Key=key, Body=b"")
+
+    def announced(queue: str):
+        found = sqs.receive_message(QueueUrl=outputs[queue], MaxNumberOfMessages=10).get("Messages", ())
+        return sorted(json.loads(message["Body"])["detail"]["object"]["key"] for message in found)
+
+    assert announced("BatchQueue") == ["tabular_risk/a b.csv"]
+    assert announced("BatchQueue3") == ["tabular_risk@3/b.csv", "tabular_risk@canary/c.csv"]
+    assert announced("BatchQueue1") == []

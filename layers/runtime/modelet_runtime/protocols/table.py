@@ -7,6 +7,9 @@ from io import StringIO
 from modelet_runtime.errors import InvalidRequest
 from modelet_runtime.steps.base import Answer, Cell, Value
 
+# The parser's own limit of a cell is one for the whole process; whoever hands it a text has bounded that.
+csv.field_size_limit(2**31 - 1)
+
 
 def read(text: str, header: str | None) -> list[Value]:
     """Read rows: `{column: cell}` where there is a header line, else lists of cells.

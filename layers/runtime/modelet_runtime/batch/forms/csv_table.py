@@ -154,6 +154,3 @@ class CellRows(Sequence[Row]):
             return InvalidRequest("csv row", f"{self.width} cells", str(len(line)))
         cells = map(Cell, line)
         return list(cells) if self.names is None else dict(zip(self.names, cells, strict=True))
-
-
-csv.field_size_limit(2**31 - 1)  # the longest row is bounded before it is parsed

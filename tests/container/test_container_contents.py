@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 
 import pytest
 from support.containers import Built, Store
@@ -14,15 +15,30 @@ RUNTIME_LIMIT_BYTES = 45_000_000
 # The layers of an image; between them, in order of name, those of layers/options.
 BASE, RUNTIME, FUNCTIONS, MODEL = 0, 1, -2, -1
 UNWANTED = re.compile(
-    r"(^|/)(modelet|infra|tests?|numpy|pip|setuptools|boto3|botocore)(/|$)"
+    r"(^|/)(modelet|infra|tests?|numpy|pip|setuptools|boto3)(/|$)"
     r"|(^|/)(\.git|\.cache|\.aws|\.env.*|\.netrc|id_rsa.*)(/|$)"
-    r"|\.(whl|pem|key|onnx|toml|pyi)$|(golden|passport)\.json$|^(root|home|tmp)/"
+    r"|(?<!/cacert)\.pem$|\.(whl|key|onnx|toml|pyi)$|(golden|passport)\.json$|^(root|home|tmp)/"
 )
+# What the option layers bring: files in batch, pictures, nothing.
+BATCH = {"arro3", "arro3_core", "arro3_io", "backports", "backports_zstd"} | {
+    "aws_lambda_powertools",
+    "botocore",
+    "dateutil",
+    "python_dateutil",
+    "six",
+    "urllib3",
+}
+OPTIONS = {"file_type": BATCH, "demo_sum": set(), "demo_picture": {"PIL", "pillow"}}
 
 
-@pytest.fixture(params=["file_type", "demo_sum", "demo_picture"])
-def image(request: pytest.FixtureRequest, opened: dict[str, Image]) -> Image:
-    return opened[request.param]
+@pytest.fixture(params=OPTIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def image(name: str, opened: dict[str, Image]) -> Image:
+    return opened[name]
 
 
 def ours(image: Image) -> dict[str, tuple[int, str]]:
@@ -50,16 +66,22 @@ def test_the_runtime_layer_is_small(image: Image) -> None:
     assert image.layers[RUNTIME].content_bytes <= RUNTIME_LIMIT_BYTES
 
 
-def test_there_is_nothing_but_the_runtime_the_handlers_and_the_model(image: Image) -> None:
-    folders = {tuple(name.split("/")[:2]) for name in ours(image)}
-    packages = {
-        name.split("/")[2].partition(".")[0].partition("-")[0]
-        for name in ours(image)
-        if name.startswith("opt/python/") and "__pycache__" not in name.split("/")[2]
+def packages(layers: Iterable[Layer]) -> set[str]:
+    """The packages and distributions of layers."""
+    return {
+        path.split("/")[2].partition(".")[0].partition("-")[0]
+        for layer in layers
+        for path in layer.files
+        if path.startswith("opt/python/") and "__pycache__" not in path.split("/")[2]
     }
 
+
+def test_there_is_nothing_but_the_runtime_the_handlers_and_the_model(name: str, image: Image) -> None:
+    folders = {tuple(path.split("/")[:2]) for path in ours(image)}
+
     assert folders == {("opt", "python"), ("opt", "licenses"), ("opt", "model"), ("var", "task")}
-    assert packages - {"PIL", "pillow"} == {
+    assert packages(image.layers[RUNTIME + 1 : FUNCTIONS]) == OPTIONS[name]
+    assert packages([image.layers[RUNTIME]]) == {
         "aws_lambda_powertools",
         "awslambdaric",
         "jmespath",

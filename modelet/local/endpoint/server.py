@@ -106,7 +106,10 @@ class TritonServer:
         lines = log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
         ended = self._process.returncode is not None
         how = "ended" if ended else f"was not ready after {_START_S:g} s"
-        raise ServiceRefused(f"the Triton server {how}: {' | '.join(lines)}", "see docs/gpu.md")
+        raise ServiceRefused(
+            f"the Triton server {how}: {' | '.join(lines)}",
+            "remove .cache/triton to be served by the CPU twin, and `make install-gpu-local` to try again",
+        )
 
 
 def _environment(installation: Installation, scratch: Path, threads: int) -> dict[str, str]:

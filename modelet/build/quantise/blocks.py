@@ -78,7 +78,8 @@ def pack(weights: Floats, bits: Bits) -> tuple[npt.NDArray[np.uint8], Floats, np
     blocks = padded.T.reshape(width, count, BLOCK)
     low, high = np.minimum(blocks.min(axis=2), 0), np.maximum(blocks.max(axis=2), 0)
     largest = (1 << bits) - 1
-    scales = np.where(high > low, (high - low) / np.float32(largest), 1).astype(np.float32)
+    scales = (high - low) / np.float32(largest)
+    scales = np.where(scales > 0, scales, np.float32(1))  # nothing, or too little for a step of its own
     zeros = np.clip(np.rint(-low / scales), 0, largest)
     integers = np.clip(np.rint(blocks / scales[..., None]) + zeros[..., None], 0, largest)
     return _fill(integers.astype(np.uint8), bits), scales, _fill(zeros.astype(np.uint8), bits)

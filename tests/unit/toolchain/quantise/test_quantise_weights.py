@@ -4,7 +4,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
@@ -47,6 +47,7 @@ def test_pruning_takes_the_smallest_of_each_tensor(share):
 
 
 @given(MATRICES, st.sampled_from([4, 8]))
+@example(np.array([[1e-45]], np.float32), 4)
 def test_a_packed_matrix_is_within_half_a_step_of_each_block(matrix, bits):
     depth, width = matrix.shape
     packed, scales, zero_points = pack(matrix, bits)

@@ -13,12 +13,17 @@ from modelet.bench.emulator import emulate
 from modelet.bench.sampling import Ratio, alternate, ratio
 
 _ECHO = "def handler(event, context):\n    return event\n"
-_BARE = """
+# What a script says at its end: the kernel's `ru_maxrss` has the memory of whoever launched it in it.
+_TELL_PEAK = """
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
+"""
+_BARE = f"""
 import sys, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feed = dict(numpy.load(sys.argv[2]))
 session.run(None, feed)
-"""
+{_TELL_PEAK}"""
 _KIB_PER_MIB = 1024
 
 
@@ -127,7 +132,7 @@ def things(
         "function": lambda: launch(function, "handler.handler", of_function, event),
         "echo": lambda: launch(scratch, "echo.handler", of_function, event),
         "bare": lambda: run([sys.executable, "-c", _BARE, str(graph), str(feed)], of_script),
-        "python": lambda: run([sys.executable, "-c", "pass"], of_script),
+        "python": lambda: run([sys.executable, "-c", _TELL_PEAK], of_script),
     }
 
 
@@ -150,15 +155,17 @@ def launch(folder: Path, handler: str, environment: Mapping[str, str], event: by
 
 
 def run(command: list[str], environ: Mapping[str, str]) -> Cost:
-    """A whole process."""
+    """A whole process, which says at its end how much memory it had."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        told = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_MIB)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, int(told) / _KIB_PER_MIB)
 
 
 def _cpu_s(pid: int) -> float:

@@ -5,9 +5,16 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from modelet.bench.sampling import Ratio
+
+
+def line(ratio: Ratio) -> str:
+    """A ratio in a line, as it comes in."""
+    colour = "green" if ratio.is_met else "red"
+    return f"[{colour}]{ratio.value:.3f}[/]  {escape(ratio.name)}"
 
 
 def as_table(ratios: Sequence[Ratio]) -> Table:

@@ -13,7 +13,10 @@ from support.artifacts import write_version
 ROOT = Path(__file__).parents[3]
 
 # Imported by the toolchain and by tests, never on the online path: they decide the cold start.
-FORBIDDEN = ("numpy", "onnxruntime", "onnx", "pydantic", "boto3", "aws_xray_sdk", "PIL", "modelet")
+FORBIDDEN = (
+    *("numpy", "onnxruntime", "onnx", "pydantic", "boto3", "botocore", "aws_xray_sdk", "PIL", "modelet"),
+    "aws_lambda_powertools",
+)
 
 SCRIPT = """
 import base64, io, json, struct, sys

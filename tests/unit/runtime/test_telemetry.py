@@ -3,6 +3,7 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
+from aws_lambda_powertools import Metrics
 from support.http import Client, echo, predictor
 from support.manifests import specs
 
@@ -130,6 +131,25 @@ class TestMetrics:
         [line] = capsys.readouterr().out.splitlines()
         assert "NaN" not in line
         assert line.startswith('{"_aws"')
+
+    def test_a_blob_is_what_powertools_would_write(self, lines):
+        sender = Observed()
+        sender.infer(ROW, request_id="r1")
+        [blob] = lines()
+        [directive] = blob["_aws"]["CloudWatchMetrics"]
+        powertools = Metrics(namespace="modelet")
+        for metric in directive["Metrics"]:
+            powertools.add_metric(metric["Name"], metric["Unit"], blob[metric["Name"]])
+        for name, value in zip(("model", "version"), sender.dimensions, strict=True):
+            powertools.add_dimension(name, value)
+        powertools.add_metadata("request_id", "r1")
+        powertools.add_metadata("status", 200)
+        expected = powertools.serialize_metric_set()
+        expected["_aws"]["Timestamp"] = blob["_aws"]["Timestamp"]
+        # Powertools keeps the values of a metric in a list; CloudWatch takes one as it is.
+        assert blob == {
+            name: value[0] if isinstance(value, list) else value for name, value in expected.items()
+        }
 
 
 class TestLogs:

@@ -18,7 +18,7 @@ from modelet_runtime.manifest import ORT_FILE
 # A median this close to another's is the same on this machine, whatever the interval says.
 NOISE = 0.03
 # And so is one of a graph of microseconds: Lambda bills by the millisecond, and no caller sees less.
-NOISE_MS = 0.002
+NOISE_MS = 0.005
 # Sizes this close to each other cost the same.
 _SAME_SIZE = 0.03
 # On fewer samples than this nobody would notice a share of wrong answers that matters.

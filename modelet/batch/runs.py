@@ -186,11 +186,18 @@ class Runs:
         """Repeat a run that is over, or the rows that failed in it; gives the new run.
 
         Raises:
-            ServiceRefused: It is not over, or its version takes no batches any more.
+            ServiceRefused: It is not over, has no such rows, or its version takes no batches any more.
         """
         before = self.view(run).run
         if not before.is_final:
             raise ServiceRefused(f"run {run} is {before.state}", "wait for its end, or cancel it")
+        if failed_only and before.state != "succeeded":
+            raise ServiceRefused(
+                f"run {run} ended as {before.state}, so its other rows have no results",
+                "retry it without --failed-only",
+            )
+        if failed_only and not before.errors:
+            raise ServiceRefused(f"run {run} has no failed rows")
         attempt = next(n for n in count(1) if self._store.run(retry_id(run, n)) is None)
         url = self._places.queue_url(before.model, before.version)
         body = messages.retry(run, attempt, failed_only=failed_only)

@@ -287,8 +287,8 @@ class BatchApplication:
         chosen = options.Options.from_dict(before.options, "options")
         run = replace(self._run(name, ref, 1), retry_of=before.run, options=before.options)
         try:
-            if message.failed_only and not before.errors:
-                raise InputRefused(f"run {before.run} has no failed rows")
+            if message.failed_only:
+                _check_failed_rows(before)
             source = Source(self._around.inputs, ref)
             found = planner.look(
                 source, chosen, self._around.predictor.pipeline.media_types, self._around.limits
@@ -306,6 +306,16 @@ def _part(run: str, number: int, cut: dict[str, Any], size_bytes: int, parts: in
     even = cut.get("bytes", size_bytes // parts)
     total = cut["end"] - cut["start"] if is_range else even
     return Part(run, number, slice=cut, bytes_total=max(1, total))
+
+
+def _check_failed_rows(before: Run) -> None:
+    """Refuse to repeat rows alone where the others have no results, or where none failed."""
+    if before.state != "succeeded":
+        raise InputRefused(
+            f"run {before.run} ended as {before.state}, so its other rows have no results: retry them all"
+        )
+    if not before.errors:
+        raise InputRefused(f"run {before.run} has no failed rows")
 
 
 def _done(part: Part | None) -> Answer:

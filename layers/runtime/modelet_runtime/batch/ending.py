@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from modelet_runtime.batch import report
-from modelet_runtime.batch.errors import RunCancelled, RunFailed, TooManyFailures
+from modelet_runtime.batch.errors import RunCancelled, RunFailed
+from modelet_runtime.batch.failure_share import FailureShare
 from modelet_runtime.batch.forms.opening import open_writer
 from modelet_runtime.batch.identity import Layout
 from modelet_runtime.batch.joiner import Joiner
-from modelet_runtime.batch.options import Options
 from modelet_runtime.batch.records import Part, Progress, Run
 from modelet_runtime.batch.worker import Surroundings
 from modelet_runtime.errors import ModeletError
@@ -41,7 +41,8 @@ class Ending:
             RunFailed: The parts do not fit together, or too many rows failed.
         """
         progress = Progress.of(parts)
-        self._check_share(run, progress)
+        share = FailureShare(run.options, self._manifest, parts[0].slice if parts else {})
+        share.check(progress.rows, progress.failed_rows, at_end=True)
         if not self._store.begin_joining(run.run):
             now = self._store.run(run.run)
             assert now is not None
@@ -58,15 +59,6 @@ class Ending:
             self._store.complete(part)
         except ModeletError:
             return
-
-    def _check_share(self, run: Run, progress: Progress) -> None:
-        share = Options.from_dict(run.options, "options").failure_share
-        if share is None:
-            share = self._manifest.batch.failure_share if self._manifest.batch else 0.1
-        if progress.failed_rows > share * progress.rows:
-            raise TooManyFailures(
-                f"{progress.failed_rows} of {progress.rows} rows failed, more than the {share:.0%} allowed"
-            )
 
     def fail(self, run: Run, error: RunFailed, part: Part | None = None) -> Answer:
         """Record why a run cannot succeed.

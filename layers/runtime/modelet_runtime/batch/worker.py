@@ -8,7 +8,8 @@ from time import monotonic
 from typing import Any
 
 from modelet_runtime.batch.engine import Engine
-from modelet_runtime.batch.errors import RunCancelled, RunFailed, TooManyFailures
+from modelet_runtime.batch.errors import RunCancelled, RunFailed
+from modelet_runtime.batch.failure_share import FailureShare
 from modelet_runtime.batch.flow import Flow
 from modelet_runtime.batch.forms.base import Chunk, Limits, Results, Source
 from modelet_runtime.batch.forms.opening import open_reader, open_writer
@@ -23,8 +24,6 @@ from modelet_runtime.batch.sizing import BatchSize
 from modelet_runtime.batch.store import LeaseLost, Store
 from modelet_runtime.predictor import Predictor
 
-# A handful of failures says nothing of a share while a run is under way; at its end all count.
-_FEWEST_ROWS = 1000
 _BATCH_SHARE = 16  # of the function's memory, for one batch's inputs
 
 
@@ -84,7 +83,7 @@ class Worker:
         self._options = Options.from_dict(run.options, "options")
         manifest = around.predictor.manifest
         batch = manifest.batch
-        self._share = _share(self._options, batch.failure_share if batch else 0.1)
+        self._share = FailureShare(run.options, manifest, part.slice)
         size = BatchSize(batch.rows if batch else None, around.memory_mib * 1024**2 // _BATCH_SHARE)
         self._engine = Engine(around.predictor, size)
         self._sink = self._new_sink()
@@ -205,11 +204,8 @@ class Worker:
 
     def _check_share(self, *, at_end: bool) -> None:
         rows = self._base.rows + self._sink.rows
-        failed = self._base.failed_rows + self._sink.failed_rows
-        if failed > self._share * rows and (at_end or rows >= _FEWEST_ROWS):
-            text = f"{failed} of {rows} rows failed, more than the {self._share:.0%} that are allowed"
-            first = self._sink.first_failure[:300]
-            raise TooManyFailures(f"{text}; {first}" if first else text)
+        failed_rows = self._base.failed_rows + self._sink.failed_rows
+        self._share.check(rows, failed_rows, at_end=at_end, first=self._sink.first_failure[:300])
 
     @contextmanager
     def _beating(self) -> Iterator[None]:
@@ -253,7 +249,3 @@ class Worker:
             error_segments=self._base.error_segments + ((errors,) if errors else ()),
             **self._progress(),
         )
-
-
-def _share(options: Options, default: float) -> float:
-    return default if options.failure_share is None else options.failure_share

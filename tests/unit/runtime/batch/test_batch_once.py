@@ -1,5 +1,6 @@
 """One set of results per input: duplicates, kills, pauses, time-outs and faults change nothing."""
 
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -238,6 +239,41 @@ def test_retrying_takes_only_what_failed(batch):
     assert [error["row"] for error in ended.errors] == [7, 21]
     assert batch.handle(Message("retry", run=run, attempt=1, failed_only=True)) == answer
     assert batch.handle(Message("retry", run=run, attempt=2))["rows"] == 30
+
+
+def test_rows_that_fail_again_do_not_fail_their_retry(batch):
+    rows = [[0, 0, 0, 0]] * 30
+    rows[7] = rows[21] = [1]
+    run = batch.infer("demo_model/r.jsonl", forms.jsonl(rows)).report["run"]
+    for attempt in (1, 2):  # a retry can be repeated as well
+        answer = batch.handle(Message("retry", run=run, attempt=attempt, failed_only=True))
+        ended = batch.ended(answer["run"])
+        assert ended.report["state"] == "succeeded", ended.report
+        assert (ended.report["rows"], ended.report["failed_rows"]) == (2, 2)
+        assert [error["row"] for error in ended.errors] == [7, 21]
+        assert [json.loads(line) for line in ended.results.splitlines()] == [
+            {"row": 7, "prediction": None},
+            {"row": 21, "prediction": None},
+        ]
+        run = answer["run"]
+
+
+def test_thousands_of_rows_may_fail_again(aws, predictor):
+    batch = Batching(predictor, limits=SMALL)
+    rows = [[0, 0, 0, 0] if number % 11 else [1] for number in range(13_200)]
+    run = batch.infer("demo_model/r.jsonl", forms.jsonl(rows)).report["run"]
+    answer = batch.handle(Message("retry", run=run, attempt=1, failed_only=True))
+    assert (answer["state"], answer["rows"], answer["failed_rows"]) == ("succeeded", 1200, 1200)
+
+
+def test_rows_of_a_run_without_results_are_not_retried_alone(batch):
+    run = batch.infer("demo_model/r.jsonl", forms.jsonl([[0] * 4] * 8 + [[1]] * 2)).report["run"]
+    answer = batch.handle(Message("retry", run=run, attempt=1, failed_only=True))
+    assert answer["state"] == "failed"
+    assert "its other rows have no results: retry them all" in answer["error"]
+    run = batch.infer("demo_model/s.jsonl", forms.jsonl([[0] * 4])).report["run"]
+    answer = batch.handle(Message("retry", run=run, attempt=1, failed_only=True))
+    assert "has no failed rows" in answer["error"]
 
 
 def test_the_table_lists_a_models_runs_latest_first(batch):

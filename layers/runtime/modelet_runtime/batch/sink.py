@@ -25,42 +25,48 @@ class SegmentStream:
         self._bucket = bucket
         self._name = name
         self._number = 0
-        self._held = bytearray()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._upload: Upload | None = None
         self.rows = 0
 
     @property
     def held(self) -> bytes | None:
         """The whole segment, while it is in memory alone."""
-        return bytes(self._held) if self._upload is None else None
+        return b"".join(self._held) if self._upload is None else None
 
     def add(self, data: bytes, rows: int) -> None:
         """Append to the segment."""
-        self._held += data
+        self._held.append(data)
+        self._held_bytes += len(data)
         self.rows += rows
-        while len(self._held) >= _PART_BYTES:
+        if self._held_bytes >= _PART_BYTES:
             if self._upload is None:
                 self._upload = self._bucket.begin_upload(
                     self._name(self._number), "application/octet-stream", {}
                 )
-            self._upload.add(bytes(self._held[:_PART_BYTES]))
-            del self._held[:_PART_BYTES]
+            self._upload.add(self._taken())
+
+    def _taken(self) -> bytes:
+        """What is held, joined by its only copy; a part of an upload may be longer than the others."""
+        data = b"".join(self._held)
+        self._held, self._held_bytes = [], 0
+        return data
 
     def close(self) -> Segment | None:
         """Store the segment; None if it is empty. The next begins."""
-        key, rows = self._name(self._number), self.rows
+        key, rows, tail = self._name(self._number), self.rows, self._taken()
         if self._upload is not None:
-            if self._held:
-                self._upload.add(bytes(self._held))
+            if tail:
+                self._upload.add(tail)
             size_bytes = self._upload.size_bytes
             self._upload.complete(only_new=False)
-        elif self._held:
-            size_bytes = len(self._held)
-            self._bucket.put(key, bytes(self._held))
+        elif tail:
+            size_bytes = len(tail)
+            self._bucket.put(key, tail)
         else:
             return None
         self._number += 1
-        self._held.clear()
         self._upload, self.rows = None, 0
         return Segment(key, size_bytes, rows)
 

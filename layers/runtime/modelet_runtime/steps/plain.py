@@ -18,7 +18,11 @@ def to_value(tensor: Tensor) -> Any:
     """A tensor as nested lists; a scalar's value. Bytes are text, or `{"b64": ...}` if they are not UTF-8."""
     if isinstance(tensor.data, tuple):
         return nest([_text(element) for element in tensor.data], tensor.shape)
-    return nest(list(tensor.values()), tensor.shape)
+    values = tensor.values()
+    if isinstance(values, memoryview) and tensor.shape and 0 not in tensor.shape:
+        nested: Any = tensor.buffer.cast(tensor.datatype.format, tensor.shape).tolist()  # type: ignore[call-overload]
+        return nested
+    return nest(list(values), tensor.shape)
 
 
 def _text(element: bytes) -> Any:

@@ -1,7 +1,7 @@
 """JSON Lines in."""
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import orjson
 
@@ -28,7 +28,8 @@ class JsonLinesReader:
         """Parse piece by piece."""
         first = 0 if position is None else position["row"]
         for begin, piece in self._text.pieces(None if position is None else position["offset"]):
-            values = parse(piece)
+            # Kept columns are looked up in every row, so that rows are parsed once.
+            values = LineRows.of(piece) if self._keep is None else parse(piece)
             end = begin + len(piece)
             yield Chunk(
                 first=first,
@@ -51,19 +52,50 @@ class JsonLinesReader:
 
 def parse(piece: bytes) -> list[Row]:
     """The values of a piece's lines; a line that is not JSON is its error."""
-    lines = piece.split(b"\n")
-    if b"" in lines or b"\r" in piece or b"\n " in piece or b"\n\t" in piece or piece[:1] in b" \t":
-        lines = [line for line in lines if line.strip()]
-    try:
-        values: list[Row] = list(map(orjson.loads, lines))
-    except orjson.JSONDecodeError:
-        values = list(map(_value, lines))
-    if any(type(value) is dict and len(value) == 1 and "b64" in value for value in values):
-        values = [_bytes(value) for value in values]
-    return values
+    return list(LineRows.of(piece))
+
+
+class LineRows(Sequence[Row]):
+    """Rows of a text, as lines until somebody asks for one as a value.
+
+    Attributes:
+        lines: One per row.
+    """
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.lines = lines
+
+    @classmethod
+    def of(cls, piece: bytes) -> "LineRows":
+        """The rows of a piece; blank lines are none."""
+        return cls([line for line in piece.split(b"\n") if line and not line.isspace()])
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(_value, self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "LineRows": ...
+    def __getitem__(self, index: int | slice) -> "Row | LineRows":
+        if isinstance(index, slice):
+            return LineRows(self.lines[index])
+        return _value(self.lines[index])
 
 
 def _value(line: bytes) -> Row:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        value = _unusual(line)
+    return _bytes(value) if type(value) is dict and len(value) == 1 and "b64" in value else value
+
+
+def _unusual(line: bytes) -> Row:
+    """What orjson does not take: bare NaN, for one."""
     try:
         return loads(line)
     except ModeletError as error:

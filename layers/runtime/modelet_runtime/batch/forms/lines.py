@@ -62,7 +62,7 @@ class Text:
             held += piece
             cut = self._last_end(held) + 1 if len(held) >= self.limits.chunk_bytes else 0
             if cut:
-                yield from self._within(begin, bytes(held[:cut]))
+                yield from self._within(begin, _copied(held, cut))
                 begin += cut
                 del held[:cut]
             if begin >= self.stop and not self.compression:
@@ -70,7 +70,7 @@ class Text:
             self._check(len(held), begin)
         yield from self._within(begin, bytes(held))
 
-    def _from(self, offset: int) -> Iterator[bytes]:
+    def _from(self, offset: int) -> Iterator[bytes | memoryview]:
         """The unpacked text from an offset on, in pieces about as large as a chunk."""
         if self.compression:
             size = self.source.ref.size_bytes
@@ -79,10 +79,11 @@ class Text:
             yield from _after(offset, unpack(packed, self.compression, limit_bytes))
             return
         for piece in self.source.stream(offset, self.source.ref.size_bytes, self.limits):
+            view = memoryview(piece)
             for start in range(0, len(piece), self.limits.chunk_bytes):
-                yield piece[start : start + self.limits.chunk_bytes]
+                yield view[start : start + self.limits.chunk_bytes]
 
-    def _skip_row(self, data: Iterator[bytes]) -> tuple[int, bytearray]:
+    def _skip_row(self, data: Iterator[bytes | memoryview]) -> tuple[int, bytearray]:
         """Pass over the row that began before the slice: where the next one begins, and what was read."""
         held = bytearray()
         for piece in data:
@@ -130,6 +131,12 @@ class Text:
                 f"the row at byte {begin} is longer than {self.limits.row_bytes} bytes"
                 + (", or its quotes never close" if self.quoted else "")
             )
+
+
+def _copied(held: bytearray, end: int) -> bytes:
+    """The first bytes, copied once."""
+    with memoryview(held) as view:
+        return bytes(view[:end])
 
 
 def _first_end(held: bytes | bytearray, start: int, is_odd: bool) -> int:

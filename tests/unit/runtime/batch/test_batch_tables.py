@@ -9,13 +9,16 @@ import pytest
 from arro3.io import read_parquet
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from support import forms
 
 from modelet_runtime.batch.errors import RunFailed
+from modelet_runtime.batch.forms import parquet_out, parquet_pages
 from modelet_runtime.batch.forms.base import Results, no_reference
 from modelet_runtime.batch.forms.parquet_out import ParquetWriter
 from modelet_runtime.batch.forms.writers import CsvWriter, JsonLinesWriter, NpyWriter, csv_header
 from modelet_runtime.errors import InferenceRejected
+from modelet_runtime.tensor import DATATYPES, Tensor
 
 
 def results(answers, kept=None, first=0):
@@ -94,6 +97,45 @@ def NpyWriter_flushed(rows):
     writer = NpyWriter()
     writer.write(results([None] * rows))
     return writer.flush()
+
+
+ARRAYS = st.sampled_from(["f4", "f8", "i4", "i8", "u4", "u8", "u1", "i2"]).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5))
+)
+DATATYPE = {"f4": "FP32", "f8": "FP64", "i4": "INT32", "i8": "INT64", "u4": "UINT32", "u8": "UINT64"}
+DATATYPE |= {"u1": "UINT8", "i2": "INT16"}
+
+
+def outputs(x, failed=()):
+    tensor = Tensor.from_buffer("y", DATATYPES[DATATYPE[x.dtype.str[1:]]], x.shape, x.tobytes())
+    failures = {row: InferenceRejected("no") for row in failed}
+    return Results(0, len(x), None, [tensor], failures, no_reference, None, None, None, 0)
+
+
+@given(x=ARRAYS, blocks=st.integers(1, 4), failed=st.integers(0, 3), rows_per_group=st.integers(1, 9))
+def test_numbers_are_read_back_from_parquet_whichever_way_they_were_written(
+    x, blocks, failed, rows_per_group
+):
+    if x.dtype.kind == "f":
+        x = np.nan_to_num(x)  # NaN is not equal to itself
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet_out, "_GROUP_ROWS", rows_per_group)
+        writer = ParquetWriter()
+        # One block in the middle has a row that failed, which only the library's encoder writes.
+        written = [outputs(x, [0] if number == failed else []) for number in range(blocks)]
+        data = b"".join(map(writer.write, written)) + writer.flush()
+    expected = x.tolist() * blocks
+    if failed < blocks:
+        expected[failed * len(x)] = None
+    assert forms.read_back(data, "parquet") == expected
+
+
+def test_pages_of_many_rows_are_cut(monkeypatch):
+    monkeypatch.setattr(parquet_pages, "_PAGE_BYTES", 100)
+    x = np.arange(3000, dtype=np.float32).reshape(1000, 3)
+    writer = ParquetWriter()
+    data = writer.write(outputs(x[:700])) + writer.write(outputs(x[700:])) + writer.flush()
+    assert forms.read_back(data, "parquet") == x.tolist()
 
 
 JSON = st.recursive(

@@ -150,9 +150,8 @@ class NpzReader:
     def chunks(self, position: Any) -> Generator[Chunk]:
         """Unpack the arrays side by side."""
         skip = 0 if position is None else position["row"]
-        file = RangedFile(self.source, self.limits)
         try:
-            with zipfile.ZipFile(file) as archive:
+            with RangedFile(self.source, self.limits) as file, zipfile.ZipFile(file) as archive:
                 yield from self._rows(archive, file, skip)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputRefused(f"npz: {error}") from error

@@ -1,8 +1,10 @@
 """Parquet and Arrow in: columns become tensors where they can, values row by row where not."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from typing import IO, Any, cast
 
 from modelet_runtime.batch.errors import InputRefused, InputTooLarge, RunFailed
@@ -69,7 +71,7 @@ def _records(batch: Any, names: Sequence[str]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class ParquetReader:
-    """Row groups `[start, end)`, each fetched by one range and decoded on the way."""
+    """Row groups `[start, end)`, each fetched as a whole and decoded on the way."""
 
     source: Source
     table: Table = field(default_factory=Table)
@@ -85,26 +87,46 @@ class ParquetReader:
         groups = footer.row_groups[self.start : len(footer.row_groups) if self.end < 0 else self.end]
         resumed = position or {"group": 0, "skip": 0, "row": 0}
         first, skip = resumed["row"], resumed["skip"]
-        done = sum(group.end - group.start for group in groups[: resumed["group"]])
-        for number, group in enumerate(groups[resumed["group"] :], resumed["group"]):
-            size_bytes = group.end - group.start
-            if size_bytes > self.limits.group_bytes:
-                raise InputTooLarge(f"parquet: a row group of {size_bytes} bytes: write smaller ones")
-            if skip >= group.rows:  # done before, or empty
-                done, skip = done + size_bytes, 0
-                continue
-            file = parquet_footer.alone(footer, group, self.source.load(group.start, group.end))
+        begin = resumed["group"]
+        if begin < len(groups) and skip >= groups[begin].rows:
+            begin, skip = begin + 1, 0
+        done = sum(map(_size_bytes, groups[:begin]))
+        for number, (group, file) in enumerate(self._files(footer, groups[begin:]), begin):
             rows = _rows_at_once(group.rows, group.unpacked_bytes, self.limits)
             at = 0
             for at, batch in _skipped(
                 _decoded(partial(read_parquet, file, batch_size=rows), "parquet"), skip
             ):
                 after = {"group": number, "skip": at, "row": first + batch.num_rows}
-                yield self.table.chunk(batch, first, after, done + size_bytes * at // group.rows)
+                yield self.table.chunk(batch, first, after, done + _size_bytes(group) * at // group.rows)
                 first += batch.num_rows
             if at != group.rows:
                 raise InputRefused(f"parquet: expected {group.rows} rows in row group {number}, got {at}")
-            done, skip = done + size_bytes, 0
+            done, skip = done + _size_bytes(group), 0
+
+    def _files(
+        self, footer: parquet_footer.Footer, groups: Sequence[parquet_footer.RowGroup]
+    ) -> Iterator[tuple[parquet_footer.RowGroup, bytes]]:
+        """Row groups as files of their own; the next is fetched meanwhile, where there is room for both."""
+        with ThreadPoolExecutor(1, thread_name_prefix="modelet-get") as pool:
+            fetched: Future[bytes] | None = None
+            for group, following in zip_longest(groups, groups[1:]):
+                body = fetched.result() if fetched else self._load(group)
+                file = parquet_footer.alone(footer, group, body)
+                del body
+                room = self.limits.group_bytes - _size_bytes(group)
+                has_room = following is not None and _size_bytes(following) <= room
+                fetched = pool.submit(self._load, following) if has_room else None
+                yield group, file
+
+    def _load(self, group: parquet_footer.RowGroup) -> bytes:
+        if _size_bytes(group) > self.limits.group_bytes:
+            raise InputTooLarge(f"parquet: a row group of {_size_bytes(group)} bytes: write smaller ones")
+        return b"".join(self.source.stream(group.start, group.end, self.limits))
+
+
+def _size_bytes(group: parquet_footer.RowGroup) -> int:
+    return group.end - group.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +142,12 @@ class ArrowReader:
         """Decode one record batch after the other."""
         from arro3.io import read_ipc, read_ipc_stream  # noqa: PLC0415  only tables pay for it
 
-        file = RangedFile(self.source, self.limits)
-        stream = cast("IO[bytes]", file)
         skip = 0 if position is None else position["row"]
-        decoded = _decoded(partial(read_ipc_stream if self.is_stream else read_ipc, stream), "arrow")
-        for at, batch in _skipped(_smaller(decoded, self.limits), skip):
-            yield self.table.chunk(batch, at - batch.num_rows, {"row": at}, file.bytes_read)
+        with RangedFile(self.source, self.limits) as file:
+            stream = cast("IO[bytes]", file)
+            decoded = _decoded(partial(read_ipc_stream if self.is_stream else read_ipc, stream), "arrow")
+            for at, batch in _skipped(_smaller(decoded, self.limits), skip):
+                yield self.table.chunk(batch, at - batch.num_rows, {"row": at}, file.bytes_read)
 
 
 def _smaller(whole: Iterator[Any], limits: Limits) -> Iterator[Any]:

@@ -18,15 +18,16 @@ TAIL_BYTES = 8
 # Pages may be corrupt, but a footer this large is no honest file: it is parsed in Python.
 _MAX_FOOTER_BYTES = 16 * 1024 * 1024
 _MAX_COLUMNS = 10_000
-_STRUCT_TYPE = 12
+_I32_TYPE, _I64_TYPE, _STRUCT_TYPE = 5, 6, 12
 
 # FileMetaData
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
 # RowGroup
-_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET = 1, 3, 5
+_COLUMNS, _TOTAL, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED = 1, 2, 3, 5, 6
 # ColumnChunk: the page indexes lie outside the row group and are left out.
 _CHUNK_OFFSET, _META, _INDEXES = 2, 3, (4, 5, 6, 7)
 # ColumnMetaData: the offsets of pages; the Bloom filter lies outside too.
+_COLUMN_FACTS, _CODEC, _VALUES = (1, 2, 3), 4, 5
 _UNPACKED, _COMPRESSED, _DATA, _DICTIONARY, _PAGE_OFFSETS, _BLOOM = 6, 7, 9, 11, (9, 10, 11), (14, 15)
 
 
@@ -136,6 +137,37 @@ def joined(footers: Sequence[Footer]) -> tuple[list[list[tuple[int, int]]], byte
             rows += group.rows
         ranges.append(of_file)
     return ranges, _tail(footers[0].content, moved, rows)
+
+
+def with_columns(group: RowGroup, rows: int, sizes: Sequence[int], counts: Sequence[int]) -> Struct:
+    """A row group of the same columns, unpacked and one after the other behind a magic number.
+
+    Args:
+        group: Tells types, encodings and names.
+        rows: How many there are.
+        sizes: Each column's bytes.
+        counts: Each column's values.
+    """
+    content = Struct(dict(group.content.fields))
+    chunks, at = [], len(MAGIC)
+    for chunk, size_bytes, count in zip(group.content.get(_COLUMNS).items, sizes, counts, strict=True):
+        known = chunk.get(_META).fields
+        meta = Struct({number: known[number] for number in _COLUMN_FACTS})
+        meta.fields[_CODEC] = (_I32_TYPE, 0)
+        for number, value in (
+            (_VALUES, count),
+            (_UNPACKED, size_bytes),
+            (_COMPRESSED, size_bytes),
+            (_DATA, at),
+        ):
+            meta.set_i64(number, value)
+        chunks.append(Struct({_CHUNK_OFFSET: (_I64_TYPE, 0), _META: (_STRUCT_TYPE, meta)}))
+        at += size_bytes
+    content.fields[_COLUMNS] = (content.fields[_COLUMNS][0], List(_STRUCT_TYPE, chunks))
+    for number, value in ((_TOTAL, sum(sizes)), (_GROUP_ROWS, rows), (_GROUP_OFFSET, len(MAGIC))):
+        content.set_i64(number, value)
+    content.set_i64(_GROUP_COMPRESSED, sum(sizes))
+    return content
 
 
 def _moved(group: RowGroup, by: int) -> Struct:

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from modelet_runtime.batch.errors import RunFailed
-from modelet_runtime.batch.forms import parquet_footer
+from modelet_runtime.batch.forms import parquet_footer, parquet_pages
 from modelet_runtime.batch.forms.answers import check_columns, column_names, records_of, to_cell
 from modelet_runtime.batch.forms.arrow_memory import from_tensor
 from modelet_runtime.batch.forms.base import Results
@@ -24,6 +24,8 @@ class ParquetWriter:
     def __init__(self, columns: Any = None) -> None:
         self.columns = columns
         self._tables: list[Any] = []
+        self._tensors: list[Sequence[Tensor]] = []  # instead of tables, while all rows are numbers
+        self._template: parquet_footer.Footer | None = None
         self._rows = 0
         self._bytes = 0
         self._footers: list[parquet_footer.Footer] = []
@@ -32,7 +34,13 @@ class ParquetWriter:
     def write(self, results: Results) -> bytes:
         """A row group, whenever enough rows are there for one."""
         if results.rows and not self._must_wait(results):
-            self._add(self._batch(results))
+            if self._can_copy(results):
+                assert results.outputs is not None
+                self._tensors.append(results.outputs)
+                self._rows += results.rows
+                self._bytes += sum(len(tensor.data) for tensor in results.outputs)
+            else:
+                self._add(self._batch(results))
         return self._group() if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES else b""
 
     def flush(self) -> bytes:
@@ -65,42 +73,39 @@ class ParquetWriter:
         if records:
             self._add(RecordBatch.from_pydict(self._typed(records, 0)))
 
+    def _can_copy(self, results: Results) -> bool:
+        is_bare = results.outputs is not None and results.kept is None and not results.failures
+        return is_bare and not self._tables and parquet_pages.can_copy(results.outputs or ())
+
     def _add(self, batch: Any) -> None:
+        self._tables += [_batch_of(tensors) for tensors in self._tensors]
+        self._tensors = []
         self._tables.append(batch)
         self._rows += batch.num_rows
         self._bytes += batch.nbytes
 
     def _group(self) -> bytes:
-        from arro3.core import Table  # noqa: PLC0415  the batch layer's
-        from arro3.io import write_parquet  # noqa: PLC0415
-
-        out = BytesIO()
-        table = Table.from_batches(self._tables)
-        # Snappy is what every reader has; floats of models have no repetition for a dictionary.
-        write_parquet(
-            table,
-            out,
-            compression="snappy",
-            dictionary_enabled=False,
-            max_row_group_size=self._rows,
-            write_batch_size=self._rows,
-        )
-        self._tables, self._rows, self._bytes = [], 0, 0
-        file = out.getvalue()
-        footer = parquet_footer.read_footer(lambda start, end: file[start:end], len(file))
+        if self._tensors:
+            if self._template is None:
+                first = [_first_row(tensor) for tensor in self._tensors[0]]
+                _, self._template = _encoded([_batch_of(first)], 1)
+            body, footer = parquet_pages.row_group(self._template, self._tensors)
+        else:
+            body, footer = _encoded(self._tables, self._rows)
+        self._tables, self._tensors, self._rows, self._bytes = [], [], 0, 0
         is_first = not self._footers
         self._footers.append(footer)
-        [group] = footer.row_groups
-        return (parquet_footer.MAGIC if is_first else b"") + file[group.start : group.end]
+        return (parquet_footer.MAGIC if is_first else b"") + body
 
     def _batch(self, results: Results) -> Any:
         from arro3.core import RecordBatch  # noqa: PLC0415
 
         if results.outputs is not None:
+            if results.kept is None:
+                return _batch_of(results.outputs, sorted(results.failures))
             failed = sorted(results.failures)
             columns = {t.name: from_tensor(t, failed) for t in results.outputs}
-            if results.kept is not None:
-                columns = {**self._typed(results.kept, results.first), **columns}
+            columns = {**self._typed(results.kept, results.first), **columns}
         else:
             columns = self._typed(list(records_of(results)), results.first)
         return RecordBatch.from_pydict(columns)
@@ -116,6 +121,38 @@ class ParquetWriter:
             name: _column(name, kind, [record.get(name) for record in records], first)
             for name, kind in self.columns.items()
         }
+
+
+def _batch_of(tensors: Sequence[Tensor], failed: Sequence[int] = ()) -> Any:
+    from arro3.core import RecordBatch  # noqa: PLC0415
+
+    return RecordBatch.from_pydict({tensor.name: from_tensor(tensor, failed) for tensor in tensors})
+
+
+def _first_row(tensor: Tensor) -> Tensor:
+    width = len(tensor.data) // tensor.shape[0]
+    return Tensor(tensor.name, tensor.datatype, (1, *tensor.shape[1:]), tensor.data[:width])
+
+
+def _encoded(tables: Sequence[Any], rows: int) -> tuple[bytes, parquet_footer.Footer]:
+    """One row group by the library: its bytes, and the footer of a file of it alone."""
+    from arro3.core import Table  # noqa: PLC0415  the batch layer's
+    from arro3.io import write_parquet  # noqa: PLC0415
+
+    out = BytesIO()
+    # Snappy is what every reader has; floats of models have no repetition for a dictionary.
+    write_parquet(
+        Table.from_batches(tables),
+        out,
+        compression="snappy",
+        dictionary_enabled=False,
+        max_row_group_size=rows,
+        write_batch_size=rows,
+    )
+    file = out.getvalue()
+    footer = parquet_footer.read_footer(lambda start, end: file[start:end], len(file))
+    [group] = footer.row_groups
+    return file[group.start : group.end], footer
 
 
 def _kind(values: Sequence[Any]) -> str:

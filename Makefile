@@ -90,9 +90,9 @@ test-gpu: install install-gpu-local  ## Models for a GPU, on a real Triton serve
 test-batch: install  ## Batch functions killed at random moments: one right result for each input
 	@$(BIN)/python -m pytest tests/chaos
 
-soak: install  ## 16 clients for 60 seconds: no failure, no growth in memory
+soak: install  ## 16 clients for 60 seconds, and a batch of 5 GB: no failure, no growth in memory
 	@$(BIN)/modelet build
-	@$(BIN)/python -m pytest tests/e2e/soak.py
+	@$(BIN)/python -m pytest tests/e2e/soak.py tests/e2e/batch_memory.py
 
 check: install-infra  ## Lint, types and import directions; changes nothing
 	@$(BIN)/ruff check .

@@ -89,11 +89,12 @@ class Batching:
         self.machine = machine
         limits = changes.pop("limits", Limits())
         memory_mib = changes.pop("memory_mib", 1769)
+        inputs = changes.pop("inputs", Bucket(self.s3, INPUT))
+        outputs = changes.pop("outputs", Bucket(self.s3, OUTPUT))
         self.clock_s = 1_700_000_000.0
         self.store = Store(self.dynamodb, TABLE, lambda: self.clock_s)
         self.around = Surroundings(
-            predictor, replace(SETTINGS, **changes), self.store, Bucket(self.s3, INPUT),
-            Bucket(self.s3, OUTPUT), memory_mib, limits,
+            predictor, replace(SETTINGS, **changes), self.store, inputs, outputs, memory_mib, limits,
         )  # fmt: skip
         self.application = BatchApplication(self.around, "d" * 64, self.queue, machine, lambda: self.clock_s)
 

@@ -130,6 +130,15 @@ def test_numbers_are_read_back_from_parquet_whichever_way_they_were_written(
     assert forms.read_back(data, "parquet") == expected
 
 
+@given(hnp.arrays("f4", hnp.array_shapes(min_dims=2, max_dims=2, max_side=5)))
+def test_numbers_in_csv_are_the_same_in_one_go_and_one_by_one(x):
+    at_once = csv_rows(CsvWriter(), outputs(x))
+    one_by_one = csv_rows(CsvWriter(), results(x.tolist()))
+    assert [list(row) for row in at_once] == [list(row) for row in one_by_one]
+    actual = np.array([[cell or "nan" for cell in row.values()] for row in at_once], float)
+    np.testing.assert_array_equal(actual, np.where(np.isfinite(x), x, actual))
+
+
 def test_pages_of_many_rows_are_cut(monkeypatch):
     monkeypatch.setattr(parquet_pages, "_PAGE_BYTES", 100)
     x = np.arange(3000, dtype=np.float32).reshape(1000, 3)

@@ -64,12 +64,15 @@ class JsonLinesWriter:
 
 def _lines(outputs: Sequence[Tensor]) -> bytes | None:
     """A matrix of numbers as lines, written in one go: between its rows, and only there, stands `],[`."""
+    matrix = _matrix(outputs)
+    return None if matrix is None else matrix[1:-1].replace(b"],[", b"]\n[") + b"\n"
+
+
+def _matrix(outputs: Sequence[Tensor]) -> bytes | None:
+    """A lone matrix of numbers as JSON; None for anything else."""
     if len(outputs) != 1 or len(outputs[0].shape) != 2 or isinstance(outputs[0].data, tuple):
         return None
-    rows, width = outputs[0].shape
-    if not rows or not width:
-        return None
-    return orjson.dumps(to_value(outputs[0]))[1:-1].replace(b"],[", b"]\n[") + b"\n"
+    return orjson.dumps(to_value(outputs[0])) if prod(outputs[0].shape) else None
 
 
 def _plain(value: Any) -> Any:
@@ -88,6 +91,8 @@ class CsvWriter:
 
     def write(self, results: Results) -> bytes:
         """Lines; the first answers decide the columns, and rows that failed before them wait."""
+        if (lines := self._numbers(results)) is not None:
+            return lines
         records = list(records_of(results))
         if self.columns is None:
             self._waiting += records
@@ -98,6 +103,19 @@ class CsvWriter:
         else:
             check_columns(self.columns, records, results.first)
         return self._lines(records)
+
+    def _numbers(self, results: Results) -> bytes | None:
+        """A matrix of finite numbers in one go; None for anything else."""
+        if results.kept is not None or results.failures or self._waiting or results.outputs is None:
+            return None
+        matrix = _matrix(results.outputs)
+        if matrix is None or b"null" in matrix or results.outputs[0].datatype.name == "BOOL":
+            return None
+        names = list(map(str, range(results.outputs[0].shape[1])))
+        if len(names) == 1 or self.columns not in (None, names):
+            return None
+        self.columns = names
+        return matrix[2:-2].replace(b"],[", b"\r\n") + b"\r\n"
 
     def flush(self) -> bytes:
         """Rows that all failed."""

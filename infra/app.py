@@ -46,13 +46,16 @@ def main() -> None:
     except (InfraError, ArtifactError) as error:
         sys.exit(f"infra: {error}")
     app.synth()
+    # What goes through the CLI is a template.
+    for cost in service.costs:
+        (sys.stderr if by_cli else sys.stdout).write(f"endpoint {cost}\n")
     if not by_cli:
         sys.stdout.write(
             f"{_OUTDIR}: stage {name}, {len(service.models)} models in {len(service.stacks)} stacks\n"
         )
         left_out = {path.parent.name for path in sources.models.glob("*/versions")} - set(service.models)
         for model in sorted(left_out):
-            sys.stdout.write(f"left out: {model}, which is not built here, or not for the CPU\n")
+            sys.stdout.write(f"left out: {model}, which is not built here\n")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
+from infra.model_archive import write_archive
 
 # Where a file of an asset comes from: a path, or its bytes.
 Files = Mapping[str, Path | bytes]
 
-_IMAGE, _FUNCTION = "image", "function"
+_IMAGE, _FUNCTION, _MODEL = "image", "function", "model"
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 
@@ -32,6 +33,8 @@ class Assets:
     def __init__(self, assembly: Path) -> None:
         for old in (*assembly.glob(f"{_IMAGE}.*"), *assembly.glob(f"{_FUNCTION}.*")):
             shutil.rmtree(old)
+        for archive in assembly.glob(f"{_MODEL}.*"):
+            archive.unlink()
         self._assembly = assembly
         self._digests: dict[tuple[int, int, int, int], str] = {}
 
@@ -63,6 +66,30 @@ class Assets:
         reason = "The key is the digest of what it names."
         acknowledge(bucket, {"@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified": reason})
         return lambda_.Code.from_bucket(bucket, location.object_key)
+
+    def bucket(self, scope: Construct) -> s3.IBucket:
+        """Where all archives are."""
+        synthesizer = cdk.Stack.of(scope).synthesizer
+        assert synthesizer.bootstrap_qualifier is not None
+        name = cdk.DefaultStackSynthesizer.DEFAULT_FILE_ASSETS_BUCKET_NAME
+        return s3.Bucket.from_bucket_name(
+            scope, "Assets", cdk.Fn.sub(name.replace("${Qualifier}", synthesizer.bootstrap_qualifier))
+        )
+
+    def model(self, scope: Construct, repository: Path) -> tuple[s3.IBucket, str]:
+        """A model repository as SageMaker takes it: the bucket and the key of its archive."""
+        files = files_of(repository)
+        digest = self._digest(files)
+        name = f"{_MODEL}.{digest}.tar.gz"
+        if not (self._assembly / name).exists():
+            write_archive(self._assembly / name, files)
+        location = cdk.Stack.of(scope).synthesizer.add_file_asset(
+            # The CDK takes the last suffix only, and SageMaker wants both.
+            source_hash=f"{digest}.tar",
+            file_name=name,
+            packaging=cdk.FileAssetPackaging.FILE,
+        )
+        return s3.Bucket.from_bucket_name(scope, "Models", location.bucket_name), location.object_key
 
     def _stage(self, name: str, files: Files) -> str:
         """Lay the files out in the assembly, once."""

@@ -13,9 +13,5 @@ class ModelRefused(InfraError):
     """A model cannot be deployed as its manifest says."""
 
 
-class TargetRefused(ModelRefused):
-    """A model is for a machine that this app does not provide yet."""
-
-
 class NotBuilt(InfraError):
     """Something that the toolchain makes is not there."""

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.errors import ModelRefused, NotBuilt, TargetRefused
+from infra.errors import ModelRefused, NotBuilt
 from infra.routes import Route, label_routes, model_routes
 from modelet_runtime.aliases import CANARY, FILE_NAME, LIVE, PINNED, Aliases
-from modelet_runtime.manifest import Manifest
+from modelet_runtime.manifest import Endpoint, Manifest
 
+GPU = "gpu"
 GOLDEN = "golden.json"
 PASSPORT = "passport.json"
+# Triton's model repository of a version for a GPU.
+REPOSITORY = "triton"
 BUILD = "modelet build && modelet image --context --all"
 
 
@@ -29,6 +32,16 @@ class ModelVersion:
     manifest: Manifest
     context: Path
     golden: Path
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """What runs the graph; None where the function does."""
+        return (self.manifest.endpoint or Endpoint()) if self.manifest.target == GPU else None
+
+    @property
+    def repository(self) -> Path:
+        """What the endpoint's server is started over."""
+        return self.golden.parent / REPOSITORY
 
     @property
     def number(self) -> int:
@@ -77,9 +90,8 @@ def read(models: Path, contexts: Path, only_built: bool = False) -> tuple[FleetM
     Args:
         models: The folder of the models.
         contexts: The build contexts of their images.
-        only_built: Whether a model is left out that is not built here, or for another target than the CPU,
-            where it would be refused: to see the stacks of the others. What is deployed would lose its
-            routes.
+        only_built: Whether a model is left out that is not built here, where it would be refused: to see
+            the stacks of the others. What is deployed would lose its routes.
 
     Raises:
         ArtifactError: An `aliases.toml` or a manifest is wrong.
@@ -93,7 +105,7 @@ def read(models: Path, contexts: Path, only_built: bool = False) -> tuple[FleetM
         if _numbers(folder):
             try:
                 found.append(_read(folder, contexts))
-            except (NotBuilt, TargetRefused):
+            except NotBuilt:
                 if not only_built:
                     raise
     return tuple(found)
@@ -135,8 +147,9 @@ def _version(folder: Path, alias: str, number: int, contexts: Path) -> ModelVers
     version = folder / "versions" / str(number)
     manifest = Manifest.load(version)
     context = contexts / f"{manifest.name}-{manifest.version}-{manifest.resources.architecture}"
-    for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT):
-        if not path.is_file():
+    repository = [version / REPOSITORY / manifest.name] if manifest.target == GPU else []
+    for path in (context / "Dockerfile", version / GOLDEN, version / PASSPORT, *repository):
+        if not path.exists():
             raise NotBuilt(f"{path} is missing: make it with `{BUILD}`")
     check_limits(manifest)
     check_proof(manifest)
@@ -166,10 +179,6 @@ def check_limits(manifest: Manifest) -> None:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html and
         https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
     """
-    if manifest.target != "cpu":
-        raise TargetRefused(
-            f"{manifest.name}@{manifest.version}: target: '{manifest.target}' cannot be deployed yet"
-        )
     wanted = manifest.resources
     checks: Sequence[tuple[bool, str]] = (
         (128 <= wanted.memory_mib <= 10_240, "memory_mib: Lambda has 128 to 10240"),

@@ -1,6 +1,7 @@
 """The one table of routes: what of a model's URL space reaches its function.
 
 Paths are API Gateway's: `{proxy+}` takes one segment or more, also an empty one after a trailing slash.
+`PUT` is for jobs under a key of the caller's; TensorFlow Serving's own clients know no such thing.
 Methods are named one by one: a route for ANY would catch the preflight requests of browsers too, and its
 authorizer would refuse them. Whatever matches nothing here is the catalog's, which also answers 404.
 """
@@ -33,11 +34,13 @@ def model_routes(name: str, version: int | None = None) -> tuple[Route, ...]:
         Route("GET", open_inference),
         Route("GET", f"{open_inference}/{GREEDY}"),
         Route("POST", f"{open_inference}/{GREEDY}"),
+        Route("PUT", f"{open_inference}/{GREEDY}"),
         Route("GET", tensorflow),
         Route("POST", f"{tensorflow}:predict"),
         Route("GET", f"{tensorflow}/{GREEDY}"),
         Route("POST", f"{tensorflow}/{GREEDY}"),
         Route("POST", f"{friendly}/{GREEDY}"),
+        Route("PUT", f"{friendly}/{GREEDY}"),
     )
 
 

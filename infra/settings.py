@@ -11,9 +11,9 @@ from infra.errors import SettingsRefused
 DEFAULT_ROUTES_PER_API = 300
 INTEGRATIONS_PER_API = 300
 # A REST API is one document in a template, which may have a megabyte; a function with a name of 48
-# characters takes 5.2 KB of it.
+# characters takes 6.1 KB of it.
 # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-FUNCTIONS_PER_REST_API = 190
+FUNCTIONS_PER_REST_API = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,17 @@ class Cors:
     headers: tuple[str, ...] = (
         "authorization",
         "content-type",
+        "idempotency-key",
         "inference-header-content-length",
+        "prefer",
         "x-api-key",
     )
-    exposed_headers: tuple[str, ...] = ("inference-header-content-length", "retry-after")
+    exposed_headers: tuple[str, ...] = (
+        "inference-header-content-length",
+        "location",
+        "preference-applied",
+        "retry-after",
+    )
     max_age_s: int = 600
 
 
@@ -143,6 +150,37 @@ class BatchStorage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Triton:
+    """The server of the endpoints.
+
+    Attributes:
+        image: A URI in ECR, in the stage's region, instead of AWS's own image.
+        tag: Of AWS's own image.
+        ami: What the instances run on, whose driver has to suit the image's CUDA; None leaves it to
+            SageMaker.
+        startup_s: How long an instance may take to fetch its model, and then to load it.
+    """
+
+    image: str | None = None
+    tag: str = "24.09-py3"
+    ami: str | None = "al2-ami-sagemaker-inference-gpu-3-1"
+    startup_s: int = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """Requests that are answered later.
+
+    Attributes:
+        kept_days: How long uploads, requests and results are kept.
+        webhook: Who is told when a job ends; None, nobody.
+    """
+
+    kept_days: int = 7
+    webhook: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageSettings:
     """One stage.
 
@@ -172,6 +210,8 @@ class StageSettings:
         customer_key: A KMS key of one's own for logs, topics, tables and functions.
         budget: An alarm on the monthly cost.
         batch: The buckets and the table of batch functions, where models have these.
+        jobs: What becomes of requests that are answered later.
+        triton: The server of the endpoints, where models are for a GPU.
         termination_protection: Whether stacks refuse to be deleted.
         retain_data: Whether tables and logs outlive their stack.
         tags: On every resource.
@@ -201,6 +241,8 @@ class StageSettings:
     customer_key: bool = False
     budget: Budget | None = None
     batch: BatchStorage = BatchStorage()
+    jobs: Jobs = Jobs()
+    triton: Triton = Triton()
     termination_protection: bool = False
     retain_data: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -220,6 +262,14 @@ class StageSettings:
             raise SettingsRefused(f"{self.name}: front_doors: expected 1 or more, got {self.front_doors}")
         if self.canary and not self.alarms:
             raise SettingsRefused(f"{self.name}: canary needs alarms=True: they are what rolls it back")
+        if not 60 <= self.triton.startup_s <= 3600:
+            raise SettingsRefused(
+                f"{self.name}: triton: startup_s: SageMaker has 60 to 3600, got {self.triton.startup_s}"
+            )
+        if self.jobs.kept_days < 1:
+            raise SettingsRefused(
+                f"{self.name}: jobs: kept_days: expected 1 or more, got {self.jobs.kept_days}"
+            )
         if self.batch.input_bucket and self.batch.input_bucket == self.batch.output_bucket:
             raise SettingsRefused(
                 f"{self.name}: batch: input_bucket and output_bucket are both '{self.batch.input_bucket}': a"

@@ -1,5 +1,6 @@
 """One version's way of files: rule, queue, function, state machine, and what each may do."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import aws_iam as iam
@@ -46,6 +47,7 @@ class BatchLane(Construct):
         lane: Lane,
         code: lambda_.DockerImageCode,
         definition: Path,
+        environment: Mapping[str, str],
         shared: BatchStack,
         settings: StageSettings,
         key: kms.IKey | None,
@@ -68,7 +70,7 @@ class BatchLane(Construct):
             manifest=lane.version.manifest,
             batch=lane.batch,
             code=code,
-            environment=self._environment(name),
+            environment={**self._environment(name), **environment},
             settings=settings,
             key=key,
         )

@@ -1,4 +1,6 @@
-"""The catalog: index, health and OpenAPI of all models, and the answer to what no model's route takes."""
+"""The catalog: index, health, OpenAPI, uploads and jobs of all models; the answer to what no route takes."""
+
+from collections.abc import Mapping
 
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -22,6 +24,7 @@ class CatalogFunction(PythonFunction):
         *,
         code: lambda_.Code,
         architecture: lambda_.Architecture,
+        environment: Mapping[str, str],
         settings: StageSettings,
         key: kms.IKey | None,
     ) -> None:
@@ -34,6 +37,7 @@ class CatalogFunction(PythonFunction):
             environment={
                 "MODELET_INDEX": f"/var/task/{INDEX}",
                 "MODELET_AUTHORIZATION": _authorization(settings),
+                **environment,
             },
             architecture=architecture,
             settings=settings,

@@ -112,7 +112,11 @@ class HttpDoor(Construct):
 def _preflight(cors: Cors) -> apigatewayv2.CorsPreflightOptions:
     return apigatewayv2.CorsPreflightOptions(
         allow_origins=list(cors.origins),
-        allow_methods=[apigatewayv2.CorsHttpMethod.GET, apigatewayv2.CorsHttpMethod.POST],
+        allow_methods=[
+            apigatewayv2.CorsHttpMethod.GET,
+            apigatewayv2.CorsHttpMethod.POST,
+            apigatewayv2.CorsHttpMethod.PUT,
+        ],
         allow_headers=list(cors.headers),
         expose_headers=list(cors.exposed_headers),
         max_age=cdk.Duration.seconds(cors.max_age_s),

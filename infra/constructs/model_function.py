@@ -1,5 +1,7 @@
 """The function of one model version: its image, published and reached through an alias."""
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -8,11 +10,15 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.constructs.logs import log_group
-from infra.constructs.python_function import SYNCHRONOUS
 from infra.constructs.tracing import UNTRACED, tracing_mode
 from infra.settings import StageSettings
 from modelet_runtime.manifest import Manifest
 
+_RECORDED = "What became of a job, its record says, whatever died."
+# As much as Lambda has.
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
+_RETRIES = 2
+_LONGEST_WAIT = cdk.Duration.hours(6)
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
 
 
@@ -35,6 +41,7 @@ class ModelFunction(Construct):
         manifest: Manifest,
         alias: str,
         code: lambda_.DockerImageCode,
+        environment: Mapping[str, str],
         settings: StageSettings,
         key: kms.IKey | None,
     ) -> None:
@@ -60,6 +67,7 @@ class ModelFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
+            environment=dict(environment),
             environment_encryption=key,
             tracing=tracing_mode(self.role, settings),
             # The version before is deleted once `live` has left it: a snapshot is paid for by the second.
@@ -68,7 +76,7 @@ class ModelFunction(Construct):
         acknowledge(
             self.function,
             {
-                "Serverless-LambdaDLQ": SYNCHRONOUS,
+                "Serverless-LambdaDLQ": _RECORDED,
                 "Serverless-LambdaTracing": UNTRACED,
                 "@aws-cdk/aws-lambda:snapStartRequirePublish": "Every route goes to a published version.",
             },
@@ -80,4 +88,8 @@ class ModelFunction(Construct):
             alias_name=alias,
             version=self.version,
             provisioned_concurrent_executions=wanted.provisioned_concurrency or None,
+            # Jobs: an attempt that dies, or finds no environment free, is made again.
+            retry_attempts=_RETRIES,
+            max_event_age=_LONGEST_WAIT,
         )
+        acknowledge(self.alias, {"Serverless-LambdaAsyncFailureDestination": _RECORDED})

@@ -1,5 +1,6 @@
 """One model: deployed, shifted in and rolled back without any other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -12,6 +13,7 @@ from infra.batching import Lane, lanes
 from infra.constructs.batch_function import COMMAND as _BATCH_COMMAND
 from infra.constructs.batch_lane import BatchLane
 from infra.constructs.canary import Canary
+from infra.constructs.hosting import Hosted
 from infra.constructs.http_api import HttpDoor
 from infra.constructs.model_alarms import ModelAlarms
 from infra.constructs.model_dashboard import ModelDashboard
@@ -19,12 +21,17 @@ from infra.constructs.model_function import ModelFunction
 from infra.constructs.model_metrics import ModelMetrics
 from infra.constructs.model_routes import ModelRoutes
 from infra.constructs.smoke_test import SmokeTest
+from infra.endpoints import ASYNC
 from infra.fleet import GOLDEN, FleetModel, ModelVersion
 from infra.settings import StageSettings
 from infra.stacks.base import StageStack, grant_basics
 from infra.stacks.batch import BatchStack
+from infra.stacks.endpoint import EndpointStack
+from infra.stacks.hosting import grant_ask, own_endpoint
+from infra.stacks.jobs import JobStack
 from infra.stacks.shared import SharedStack
 from modelet_runtime.aliases import LIVE
+from modelet_runtime.manifest import Endpoint
 
 _COMMAND = "predict.handler.handler"
 
@@ -48,6 +55,8 @@ class ModelStack(StageStack):
         assets: Assets,
         smoke: Files,
         shared: SharedStack,
+        jobs: JobStack,
+        endpoints: Mapping[str, EndpointStack],
         batch: BatchStack | None,
         distributed_map: Path,
         door: HttpDoor | None,
@@ -59,6 +68,9 @@ class ModelStack(StageStack):
         self._settings = settings
         self._assets = assets
         self._shared = shared
+        self._jobs = jobs
+        self._endpoints = endpoints
+        self._hosted: dict[int, Hosted] = {}
         self.live = self._function("Live", model.live)
         self.functions = {
             **{v.number: self._function(f"Version{v.number}", v) for v in model.beside},
@@ -82,20 +94,63 @@ class ModelStack(StageStack):
             architecture=version.manifest.resources.architecture,
             command=_COMMAND,
         )
+        hosted = None
+        if version.endpoint:
+            hosting = Construct(self, f"Endpoint{version.number}")
+            hosted = self._hosted[version.number] = self._host(hosting, version, version.endpoint)
         function = ModelFunction(
             self,
             construct_id,
             manifest=version.manifest,
             alias=version.alias,
             code=code,
+            environment={**self._jobs.variables, **(hosted.environment if hosted else {})},
             settings=self._settings,
             key=self._shared.key,
         )
         grant_basics(function, key=self._shared.key)
+        self._grant_jobs(construct_id, function, version)
+        if hosted:
+            grant_ask(hosting, "Ask", function.role, hosted)
+            function.function.node.add_dependency(hosting)
+            if hosted.topics:
+                hosted.topics.tell(function.alias)
         return function
+
+    def _grant_jobs(self, construct_id: str, function: ModelFunction, version: ModelVersion) -> None:
+        """Jobs; and to invoke itself, for each that it takes."""
+        is_async = version.endpoint is not None and version.endpoint.mode == ASYNC
+        self._jobs.grant_work(function.role, is_async=is_async)
+        # Not in the role's own policy, which the function waits for and which would wait for the function.
+        iam.Policy(
+            self,
+            f"{construct_id}Itself",
+            roles=[function.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["lambda:InvokeFunction"],
+                    resources=[f"{function.function.function_arn}:{version.alias}"],
+                )
+            ],
+        )
+
+    def _host(self, scope: Construct, version: ModelVersion, wanted: Endpoint) -> Hosted:
+        """The endpoint of a version: its group's, or one of its own."""
+        if wanted.group:
+            return self._endpoints[wanted.group].host(scope, version)
+        return own_endpoint(
+            scope,
+            version,
+            wanted,
+            settings=self._settings,
+            assets=self._assets,
+            shared=self._shared,
+            jobs=self._jobs,
+        )
 
     def _lane(self, lane: Lane, shared: BatchStack, distributed_map: Path) -> BatchLane:
         version = lane.version
+        hosted = self._hosted.get(version.number)
         made = BatchLane(
             self,
             lane.construct_id,
@@ -107,12 +162,15 @@ class ModelStack(StageStack):
                 command=_BATCH_COMMAND,
             ),
             definition=distributed_map,
+            environment=hosted.environment if hosted else {},
             shared=shared,
             settings=self._settings,
             key=self._shared.key,
             topic=self._shared.topic,
         )
         grant_basics(made.batch, key=self._shared.key)
+        if hosted:
+            grant_ask(self, f"{lane.construct_id}Ask", made.batch.role, hosted)
         queue = made.queues.queue.queue_url
         # `modelet batch` looks for these.
         if lane.is_live:
@@ -148,7 +206,8 @@ class ModelStack(StageStack):
                 front_door=self._settings.front_door,
                 batch=lane.metrics.graphs() if lane and lane.metrics else {},
             )
-        if self._shared.deployments:
+        # What waits in an asynchronous endpoint's queue is no answer that a test could look at.
+        if self._shared.deployments and not (version.endpoint and version.endpoint.mode == ASYNC):
             test = self._smoke_test(version, smoke)
             canary = Canary(
                 self,

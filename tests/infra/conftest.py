@@ -19,13 +19,14 @@ from infra.settings import (
     Budget,
     Cors,
     Domain,
+    Jobs,
     Jwt,
     StageSettings,
     Throttle,
     UsagePlan,
     Waf,
 )
-from modelet_runtime.manifest import Batch, Resources
+from modelet_runtime.manifest import Batch, Endpoint, Resources
 
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/0"
 # Every capability is on in one of them.
@@ -67,7 +68,15 @@ VARIANTS = {
         domain=Domain(name="models.example.com", certificate_arn=CERTIFICATE),
         model_throttles={"digit_image": Throttle(rate_per_s=5, burst=10)},
     ),
+    "gpu": replace(
+        PROD,
+        name="gpu",
+        customer_key=True,
+        jobs=Jobs(kept_days=3, webhook="https://hooks.example.com/jobs"),
+    ),
 }
+# These are models for a GPU besides.
+GPU = {"gpu"}
 # These have a canary and a pinned version besides.
 WITH_ALIASES = {"keys", "rest"}
 ALIASES = """
@@ -98,6 +107,19 @@ MODELS = (
     ),
     demo("tabular_risk", layers=("batch",), batch=Batch(max_concurrency=20, memory_mib=3008, timeout_s=600)),
 )
+VISION = Endpoint(group="vision", instance_type="ml.g5.xlarge", max_batch_size=32)
+# One with an endpoint of its own, two that share one, one that queues and goes to zero.
+GPU_MODELS = (
+    demo("file_type"),
+    demo("mlp_torch", target="gpu", endpoint=Endpoint(), batch=Batch()),
+    demo("image_label", target="gpu", endpoint=VISION),
+    demo("image_embedding", target="gpu", endpoint=replace(VISION, max_instances=4, instances=2)),
+    demo(
+        "sound_text",
+        target="gpu",
+        endpoint=Endpoint(mode="async", min_instances=0, max_instances=3, timeout_s=900),
+    ),
+)
 
 
 @pytest.fixture(scope="session")
@@ -117,16 +139,31 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def with_gpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with models for a GPU, of which one has a canary."""
+    newer = demo("mlp_torch", version=2, target="gpu", endpoint=Endpoint())
+    root = make_checkout(tmp_path_factory.mktemp("gpu"), (*GPU_MODELS, newer))
+    aliases = "live = 1\ncanary = { version = 2, weight = 0.1 }\n"
+    (root / "model_artifacts" / "mlp_torch" / "aliases.toml").write_text(aliases)
+    return root
+
+
+@pytest.fixture(scope="session")
+def checkout_of(checkout: Path, promoted: Path, with_gpu: Path) -> Callable[[str], Path]:
+    """What a variant deploys."""
+    return lambda name: promoted if name in WITH_ALIASES else with_gpu if name in GPU else checkout
+
+
+@pytest.fixture(scope="session")
 def assembly_of(
-    checkout: Path, promoted: Path, tmp_path_factory: pytest.TempPathFactory
+    checkout_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Assembly]:
     """The assembly of a variant, synthesised when it is first asked for."""
     made: dict[str, Assembly] = {}
 
     def get(name: str) -> Assembly:
         if name not in made:
-            root = promoted if name in WITH_ALIASES else checkout
-            made[name] = synthesise(root, VARIANTS[name], tmp_path_factory.mktemp(name))
+            made[name] = synthesise(checkout_of(name), VARIANTS[name], tmp_path_factory.mktemp(name))
         return made[name]
 
     return get
@@ -161,6 +198,11 @@ def tokens(assembly_of: Callable[[str], Assembly]) -> Assembly:
 @pytest.fixture(scope="session")
 def rest(assembly_of: Callable[[str], Assembly]) -> Assembly:
     return assembly_of("rest")
+
+
+@pytest.fixture(scope="session")
+def gpu(assembly_of: Callable[[str], Assembly]) -> Assembly:
+    return assembly_of("gpu")
 
 
 @pytest.fixture(params=VARIANTS)

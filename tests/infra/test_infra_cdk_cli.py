@@ -48,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_lists_the_stacks(root: Path):
     said = cdk(root, "ls", "--app", "cdk.out").splitlines()
-    parts = ("shared", "model-file-type", "catalog", "front-door-0", "overview")
+    parts = ("shared", "jobs", "model-file-type", "catalog", "front-door-0", "overview")
     assert [line for line in said if line.startswith("modelet-")] == [
         f"modelet-prod-{part}" for part in parts
     ]

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.checkouts import REPOSITORY, demo, make_checkout
+from support.checkouts import REPOSITORY, add_model, demo, make_checkout
 
 from infra.app import new_app
 from infra.sources import Sources
 from modelet.deploy.toolkit import PACKAGE
+from modelet_runtime.manifest import Endpoint
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,17 @@ class TestWithoutNode:
     def test_it_synthesises(self, root: Path):
         done = self.run(root)
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "cdk.out: stage dev, 1 models in 4 stacks\n"
+        assert done.stdout == "cdk.out: stage dev, 1 models in 5 stacks\n"
         assert "end-of-life" not in done.stderr
         assert (root / "cdk.out" / "modelet-dev-model-file-type.template.json").is_file()
+
+    def test_endpoints_say_what_they_cost(self, root: Path, tmp_path: Path):
+        add_model(root, demo("mlp_torch", target="gpu", endpoint=Endpoint()))
+        cost = "endpoint dev-mlp-torch-1: 530.21 USD a month at rest: 1 x ml.g4dn.xlarge x 720 h x 0.7364\n"
+        assert self.run(root).stdout == f"{cost}cdk.out: stage dev, 2 models in 6 stacks\n"
+        # Through the CLI a template goes to the standard output.
+        by_cli = self.run(root, CDK_OUTDIR=str(tmp_path / "elsewhere"))
+        assert (by_cli.stdout, by_cli.stderr.endswith(cost)) == ("", True)
 
     def test_an_error_is_a_sentence(self, root: Path):
         done = self.run(root, "nowhere")

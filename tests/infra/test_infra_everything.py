@@ -23,8 +23,15 @@ PHYSICAL_NAMES = {
     "BucketName": "AWS::S3::Bucket",
     "Name": "AWS::WAFv2::WebACL",
 }
-# The only actions that take no resource: reading alarms, and X-Ray where a stage asks for it.
-WITHOUT_RESOURCE = {"cloudwatch:DescribeAlarms", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# The only actions that take no resource: reading alarms, X-Ray where a stage asks for it, and what endpoints
+# need to pull their server and to be measured.
+WITHOUT_RESOURCE = {
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
 
 
 def statements(assembly: Assembly):
@@ -52,12 +59,13 @@ def test_every_grant_names_its_resource(any_assembly: Assembly):
             continue
         for resource in as_list(statement["Resource"]):
             assert resource != "*", where
-            # Only what is below something that is named: objects, versions, executions.
+            # Only what is below something that is named: objects, versions, executions, a stage's models.
             *named, last = resource["Fn::Join"][1] if "Fn::Join" in resource else [resource]
             assert "*" not in json.dumps(named), where
             if "*" in json.dumps(last):
-                assert re.search(r"(^|/|[/:][\w.-]+[:/@]|:)\*$", last), where
-                assert any("Fn::" in json.dumps(part) or ":execution:" in last for part in named), where
+                assert re.search(r"(^|/|[/:][\w.-]+[:/@]|:|:function:modelet-\w+-model-)\*$", last), where
+                of_account = re.search(r":execution:|:function:modelet-|:log-group:/aws/sagemaker/", last)
+                assert of_account or any("Fn::" in json.dumps(part) for part in named), where
 
 
 def test_no_resource_has_a_name_of_ours(any_assembly: Assembly):
@@ -106,7 +114,7 @@ def test_stacks_are_tagged_and_protected_as_the_stage_says(any_assembly: Assembl
     settings = settings_of(any_assembly.stage)
     manifest = json.loads((any_assembly.folder / "manifest.json").read_text())
     stacks = [a for a in manifest["artifacts"].values() if a["type"] == "aws:cloudformation:stack"]
-    assert len(stacks) == 6 + settings.front_doors + settings.dashboards
+    assert len(stacks) == len(any_assembly.parts)
     for stack in stacks:
         assert stack["properties"]["tags"] == {"modelet:stage": settings.name, **settings.tags}
         assert stack["properties"].get("terminationProtection", False) is settings.termination_protection
@@ -130,9 +138,12 @@ def test_the_front_door_comes_last_and_the_shared_stack_first(any_assembly: Asse
     doors = {part for part in any_assembly.parts if part.startswith("front-door-")}
     assert needs("shared") == set()
     assert set().union(*(needs(door) for door in doors)) == {"shared", "catalog", *models}
-    for part in {"catalog", *models}:
-        assert needs(part) <= {"shared", "batch"}
-    assert needs("batch") <= {"shared"}
+    endpoints = {part for part in any_assembly.parts if part.startswith("endpoint-")}
+    for part in models:
+        assert needs(part) <= {"shared", "jobs", "batch", *endpoints}
+    assert needs("catalog") <= {"shared", "jobs"}
+    for part in {"jobs", "batch", *endpoints}:
+        assert needs(part) <= {"shared"}
     if "overview" in any_assembly.parts:
         assert needs("overview") >= doors
 

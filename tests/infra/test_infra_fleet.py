@@ -19,8 +19,8 @@ from infra.sources import Sources
 from modelet_runtime.manifest import Batch
 
 MODELS = 300
-# With 8 routes a model and 300 an API, 37 models fit; over 16 doors the fullest has 27 of these.
-FLEET = replace(PROD, name="fleet", front_doors=16)
+# With 10 routes a model and 300 an API, 29 models fit; over 20 doors the fullest has 25 of these.
+FLEET = replace(PROD, name="fleet", front_doors=20)
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{1,8}_[a-z0-9]{1,8}", fullmatch=True)
 
@@ -51,14 +51,14 @@ def kinds(assembly: Assembly) -> dict[str, Counter[str]]:
 
 
 def test_every_model_has_its_stack(assembly: Assembly):
-    assert len(assembly.parts) == MODELS + FLEET.front_doors + 4
+    assert len(assembly.parts) == MODELS + FLEET.front_doors + 5
 
 
 def test_no_stack_is_near_500_resources(kinds: dict[str, Counter[str]]):
     # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
     assert max(sum(of_stack.values()) for of_stack in kinds.values()) < 500
     sizes = Counter(sum(kinds[part].values()) for part in kinds if part.startswith("model-"))
-    assert sizes == {28: MODELS / 2, 46: MODELS / 2}
+    assert sizes == {32: MODELS / 2, 50: MODELS / 2}
 
 
 def test_the_event_bus_takes_all_rules(kinds: dict[str, Counter[str]]):
@@ -105,9 +105,9 @@ class TestPlacement:
         assert door_of(model, doors + 1) in (door_of(model, doors), doors)
 
     def test_models_spread(self):
-        full = Counter(door_of(name(number), 16) for number in range(MODELS))
-        assert len(full) == 16
-        assert max(full.values()) <= 37
+        full = Counter(door_of(name(number), 20) for number in range(MODELS))
+        assert len(full) == 20
+        assert max(full.values()) <= 29
 
     def test_one_door_has_all(self):
         assert {door_of(name(number), 1) for number in range(MODELS)} == {0}
@@ -120,23 +120,23 @@ class TestCapacity:
         return fleet.read(sources.models, sources.contexts)
 
     def test_too_many_routes_are_refused_with_what_to_do(self, models):
-        with pytest.raises(SettingsRefused, match="front door 0 needs 306 routes for 38 functions"):
-            check_capacity(models[:38], replace(FLEET, front_doors=1))
-        check_capacity(models[:37], replace(FLEET, front_doors=1))
+        with pytest.raises(SettingsRefused, match="front door 0 needs 302 routes for 30 functions"):
+            check_capacity(models[:30], replace(FLEET, front_doors=1))
+        check_capacity(models[:29], replace(FLEET, front_doors=1))
 
     def test_one_url_for_299_models_needs_a_raised_quota(self, models):
-        settings = replace(FLEET, front_doors=1, routes_per_api=2400)
+        settings = replace(FLEET, front_doors=1, routes_per_api=3000)
         check_capacity(models[:299], settings)
         with pytest.raises(SettingsRefused, match="300 functions, and no http API takes more than 299"):
-            check_capacity(models, replace(settings, routes_per_api=3000))
+            check_capacity(models, replace(settings, routes_per_api=3100))
 
     def test_a_rest_api_counts_resources(self, models):
         settings = replace(FLEET, front_door="rest", front_doors=1)
         with pytest.raises(SettingsRefused, match="needs 301 resources for 42 functions"):
             check_capacity(models[:42], settings)
         check_capacity(models[:41], settings)
-        with pytest.raises(SettingsRefused, match="no rest API takes more than 190"):
-            check_capacity(models[:191], replace(settings, routes_per_api=3000))
+        with pytest.raises(SettingsRefused, match="no rest API takes more than 160"):
+            check_capacity(models[:161], replace(settings, routes_per_api=3000))
 
 
 def test_a_full_rest_api_is_below_a_megabyte(tmp_path: Path):

@@ -105,7 +105,7 @@ class TestCorsAndDomain:
         for api in keys.of_type("shared", "AWS::ApiGatewayV2::Api").values():
             cors = api["CorsConfiguration"]
             assert cors["AllowOrigins"] == ["https://app.example.com"]
-            assert cors["AllowMethods"] == ["GET", "POST"]
+            assert cors["AllowMethods"] == ["GET", "POST", "PUT"]
             assert "inference-header-content-length" in cors["ExposeHeaders"]
 
     def test_none_by_default(self, prod: Assembly):

@@ -19,6 +19,20 @@ def ids(assembly: Assembly, part: str, kind: str, prefix: str = ""):
     return [name for name in assembly.of_type(part, kind) if name.startswith(prefix)]
 
 
+def allow(action: object, resource: object):
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def imported(assembly: Assembly, of: str, attribute: str):
+    """What the stack of jobs exports."""
+    (name,) = (
+        output["Export"]["Name"]
+        for output in assembly.template("jobs")["Outputs"].values()
+        if of in output["Export"]["Name"] and (attribute in output["Export"]["Name"])
+    )
+    return {"Fn::ImportValue": name}
+
+
 class TestFunction:
     def test_defaults(self, prod: Assembly):
         properties = function(prod, DEFAULTS)
@@ -63,23 +77,32 @@ class TestFunction:
 
 
 class TestPermissions:
-    def test_the_function_may_write_its_own_log_and_nothing_else(self, prod: Assembly):
+    def test_the_function_may_write_its_own_log_and_take_jobs(self, prod: Assembly):
         (role,) = ids(prod, DEFAULTS, "AWS::IAM::Role", "Live")
         (log_group,) = ids(prod, DEFAULTS, "AWS::Logs::LogGroup", "Live")
+        (live,) = ids(prod, DEFAULTS, "AWS::Lambda::Function", "Live")
         assert "ManagedPolicyArns" not in prod.of_type(DEFAULTS, "AWS::IAM::Role")[role]
         policies = [
             policy
             for policy in prod.of_type(DEFAULTS, "AWS::IAM::Policy").values()
             if policy["Roles"] == [{"Ref": role}]
         ]
+        bucket, table = imported(prod, "ObjectsBucket", "Arn"), imported(prod, "RecordsTable", "Arn")
+
+        def objects(*prefixes: str):
+            found = [{"Fn::Join": ["", [bucket, f"/{prefix}*"]]} for prefix in prefixes]
+            return found if len(found) > 1 else found[0]
+
         assert [policy["PolicyDocument"]["Statement"] for policy in policies] == [
             [
-                {
-                    "Effect": "Allow",
-                    "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                    "Resource": {"Fn::GetAtt": [log_group, "Arn"]},
-                }
-            ]
+                allow(["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": [log_group, "Arn"]}),
+                allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table),
+                allow("s3:GetObject", objects("jobs/", "uploads/")),
+                allow("s3:PutObject", objects("jobs/")),
+                allow("s3:ListBucket", bucket),
+            ],
+            # Itself, by the alias that it was called by.
+            [allow("lambda:InvokeFunction", {"Fn::Join": ["", [{"Fn::GetAtt": [live, "Arn"]}, ":live"]]})],
         ]
 
     def test_the_smoke_test_may_call_the_new_version_and_report(self, prod: Assembly):

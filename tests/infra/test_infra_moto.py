@@ -7,7 +7,19 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from support.assemblies import Assembly
-from support.moto_cloud import BATCH, LANE, MOVED_BY_CODE_DEPLOY, REGION, UNKNOWN_TO_MOTO, account, deploy, of
+from support.moto_cloud import (
+    BATCH,
+    ITSELF,
+    JOBS,
+    LANE,
+    MOVED_BY_CODE_DEPLOY,
+    REGION,
+    UNKNOWN_TO_MOTO,
+    account,
+    deploy,
+    of,
+    times,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +30,14 @@ def deployed(keys: Assembly) -> Iterator[dict[str, Counter[str]]]:
 
 
 def test_what_was_created(deployed: dict[str, Counter[str]]):
+    three = of(4, Lambda_Version=3, Lambda_Permission=3, **MOVED_BY_CODE_DEPLOY) + times(3, ITSELF)
     assert deployed == {
         "shared": of(1, Lambda_Permission=2, DynamoDB_Table=2, KMS_Key=1, SNS_Topic=1),
+        "jobs": JOBS,
         # The model and its smoke test; file_type has a canary and a pinned version.
-        "model-digit-image": of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY),
-        "model-file-type": of(4, Lambda_Version=3, Lambda_Permission=3, **MOVED_BY_CODE_DEPLOY),
-        "model-tabular-risk": of(4, Lambda_Version=3, Lambda_Permission=3, **MOVED_BY_CODE_DEPLOY)
-        + Counter({kind: 3 * number for kind, number in LANE.items()}),
+        "model-digit-image": of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY) + ITSELF,
+        "model-file-type": three,
+        "model-tabular-risk": three + times(3, LANE),
         "batch": BATCH,
         "catalog": of(1, Lambda_Permission=2),
         "front-door-0": Counter({"AWS::Logs::LogGroup": 1}),
@@ -53,18 +66,20 @@ def test_the_functions_are_as_the_manifests_say(deployed: dict[str, Counter[str]
 def test_roles_have_the_policies_that_iam_takes(deployed: dict[str, Counter[str]]):
     client = boto3.client("iam", region_name=REGION)
     for role in client.list_roles()["Roles"]:
-        (policy,) = client.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
-        document = client.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
-        assert document["Statement"]
+        policies = client.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
+        assert policies
+        for policy in policies:
+            found = client.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)
+            assert found["PolicyDocument"]["Statement"]
 
 
-def test_the_tables_of_the_authorizer_and_of_runs(deployed: dict[str, Counter[str]]):
+def test_the_tables_of_the_authorizer_of_jobs_and_of_runs(deployed: dict[str, Counter[str]]):
     client = boto3.client("dynamodb", region_name=REGION)
     schemas = [
         [key["AttributeName"] for key in client.describe_table(TableName=table)["Table"]["KeySchema"]]
         for table in client.list_tables()["TableNames"]
     ]
-    assert sorted(schemas) == [["key_id"], ["key_id", "day"], ["run", "item"]]
+    assert sorted(schemas) == [["job"], ["key_id"], ["key_id", "day"], ["run", "item"]]
 
 
 def test_the_state_machine_has_the_name_that_the_function_was_told(deployed):

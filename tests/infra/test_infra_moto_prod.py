@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 from support.assemblies import Assembly
-from support.moto_cloud import BATCH, LANE, MOVED_BY_CODE_DEPLOY, UNKNOWN_TO_MOTO, account, deploy, of
+from support.moto_cloud import (
+    BATCH,
+    ITSELF,
+    JOBS,
+    LANE,
+    MOVED_BY_CODE_DEPLOY,
+    UNKNOWN_TO_MOTO,
+    account,
+    deploy,
+    of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +29,10 @@ def deployed(prod: Assembly) -> Iterator[dict[str, Counter[str]]]:
 
 
 def test_what_was_created(deployed: dict[str, Counter[str]]):
-    model = of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY)
+    model = of(2, Lambda_Version=1, Lambda_Permission=1, **MOVED_BY_CODE_DEPLOY) + ITSELF
     assert deployed == {
         "shared": Counter({"AWS::SNS::Topic": 1}),
+        "jobs": JOBS,
         "batch": BATCH,
         "model-digit-image": model,
         "model-file-type": model,

@@ -31,12 +31,16 @@ def findings(app: cdk.App, folder: Path):
     ]
 
 
-@pytest.mark.parametrize("variant", ["dev", "prod", "keys", "tokens", "rest"])
+@pytest.mark.parametrize("variant", ["dev", "prod", "keys", "tokens", "rest", "gpu"])
 def test_nothing_is_found(
-    variant: str, checkout: Path, settings_of: Callable[[str], StageSettings], tmp_path: Path
+    variant: str,
+    checkout_of: Callable[[str], Path],
+    settings_of: Callable[[str], StageSettings],
+    tmp_path: Path,
 ):
-    app = new_app(Sources(checkout), tmp_path)
-    Service(app, settings=settings_of(variant), sources=Sources(checkout))
+    sources = Sources(checkout_of(variant))
+    app = new_app(sources, tmp_path)
+    Service(app, settings=settings_of(variant), sources=sources)
     assert findings(app, tmp_path) == []
 
 

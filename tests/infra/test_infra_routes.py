@@ -35,6 +35,10 @@ OF_THE_MODEL = [
     ("POST", "/v1/models/file_type/versions/2:predict"),
     ("POST", "/v1/models/file_type/labels/live:predict"),
     ("POST", "/models/file_type/predict"),
+    ("PUT", "/models/file_type/predict"),
+    ("PUT", "/models/file_type/versions/2/predict"),
+    ("PUT", "/v2/models/file_type/infer"),
+    ("PUT", "/v2/models/file_type/versions/2/infer"),
     ("POST", "/models/file_type/versions/2/predict"),
 ]
 OF_THE_CATALOG = [
@@ -47,12 +51,15 @@ OF_THE_CATALOG = [
     ("POST", "/v2/repository/models/file_type/load"),
     ("GET", "/ping"),
     ("POST", "/invocations"),
+    ("GET", "/jobs/4d1f"),
+    ("POST", "/uploads"),
     # A model that is not there; one whose name begins like another's.
     ("POST", "/v2/models/other/infer"),
     ("POST", "/v1/models/other:predict"),
     ("POST", "/models/file_type_2/predict"),
     # A verb that no route has.
-    ("PUT", "/v2/models/file_type/infer"),
+    ("DELETE", "/v2/models/file_type/infer"),
+    ("PUT", "/v1/models/file_type:predict"),
 ]
 
 
@@ -171,7 +178,7 @@ def test_all_routes_of_a_model_share_one_integration(prod: Assembly):
 
 
 def test_methods_are_named_so_that_preflight_requests_pass_by(prod: Assembly):
-    assert {key.partition(" ")[0] for key in routes_of(prod)} == {"GET", "POST", "$default"}
+    assert {key.partition(" ")[0] for key in routes_of(prod)} == {"GET", "POST", "PUT", "$default"}
 
 
 class TestRestApi:
@@ -180,7 +187,7 @@ class TestRestApi:
             f"{verb.upper()} {route}": operation
             for route, operations in paths.items()
             for verb, operation in operations.items()
-            if verb in ("get", "post")
+            if verb in ("get", "post", "put")
         }
         key = choose(keys, method, path)
         catch_all = "/" if path == "/" else "/{proxy+}"

@@ -63,11 +63,6 @@ def test_resources_that_lambda_does_not_give(resources: dict[str, object], compl
         fleet.check_limits(demo("file_type", resources=Resources(**resources)))
 
 
-def test_a_target_that_is_not_there_yet():
-    with pytest.raises(ModelRefused, match="target: 'gpu' cannot be deployed yet"):
-        fleet.check_limits(demo("file_type", target="gpu"))
-
-
 class TestFleet:
     def read(self, root):
         sources = Sources(root)
@@ -96,7 +91,6 @@ class TestFleet:
         make_checkout(tmp_path, [demo("a_a"), demo("b_b", resources=Resources(memory_mib=64))])
         sources = Sources(tmp_path)
         shutil.rmtree(sources.contexts / "b_b-1-x86_64")
-        add_model(tmp_path, demo("c_c", target="gpu"))
         (model,) = fleet.read(sources.models, sources.contexts, only_built=True)
         assert model.name == "a_a"
 

@@ -16,6 +16,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 # Every kind of stack as `prod` has it; then what only other settings make.
 STACKS = [
     ("prod", "shared"),
+    ("prod", "jobs"),
     ("prod", "batch"),
     ("prod", "model-tabular-risk"),
     ("prod", "model-file-type"),
@@ -31,6 +32,11 @@ STACKS = [
     ("keys", "front-door-0"),
     ("tokens", "shared"),
     ("rest", "front-door-0"),
+    ("gpu", "jobs"),
+    ("gpu", "endpoint-vision"),
+    ("gpu", "model-mlp-torch"),
+    ("gpu", "model-image-label"),
+    ("gpu", "model-sound-text"),
 ]
 
 # Bytes of ours and of the CDK's make these; the snapshot is about what is deployed, not about them.
@@ -53,8 +59,8 @@ def test_stack(variant: str, part: str, assembly_of: Callable[[str], Assembly], 
 
 
 def kind(part: str) -> str:
-    """`model` and `front-door` stand for all of their kind."""
-    return next((kind for kind in ("model", "front-door") if part.startswith(f"{kind}-")), part)
+    """`model`, `endpoint` and `front-door` stand for all of their kind."""
+    return next((kind for kind in ("model", "endpoint", "front-door") if part.startswith(f"{kind}-")), part)
 
 
 def test_every_kind_of_stack_has_a_snapshot(any_assembly: Assembly):

@@ -58,8 +58,11 @@ class Assembly:
 
     def archives(self, part: str) -> dict[str, Json]:
         """The zip archives a stack needs, by digest."""
-        files = self._assets(part, "files")
-        return {key: asset for key, asset in files.items() if asset["source"]["packaging"] == "zip"}
+        return {key: f for key, f in self.files(part).items() if f["source"]["packaging"] == "zip"}
+
+    def files(self, part: str) -> dict[str, Json]:
+        """All files a stack needs, by digest."""
+        return self._assets(part, "files")
 
     def _assets(self, part: str, kind: str) -> dict[str, Json]:
         document = json.loads((self.folder / f"modelet-{self.stage}-{part}.assets.json").read_text())

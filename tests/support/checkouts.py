@@ -34,6 +34,11 @@ def add_model(root: Path, model: Manifest) -> None:
     (version / FILE_NAME).write_text(json.dumps(model.to_dict()))
     (version / "golden.json").write_text(json.dumps({"of": model.name, "version": model.version}))
     (version / "passport.json").write_text(json.dumps({"passed": model.proof.passed}))
+    if model.target == "gpu":
+        served = version / "triton" / model.name
+        (served / str(model.version)).mkdir(parents=True)
+        (served / "config.pbtxt").write_text(f'name: "{model.name}"\n')
+        (served / str(model.version) / "model.onnx").write_text(f"the graph of {model.name} {model.version}")
     images = root / "layers" / ".build" / "images"
     context = images / f"{model.name}-{model.version}-{model.resources.architecture}"
     context.mkdir(parents=True)

@@ -32,6 +32,7 @@ UNKNOWN_TO_MOTO = {
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::ECR::RegistryScanningConfiguration",
     "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Logs::MetricFilter",
     "AWS::Route53::RecordSet",
     "AWS::S3::BucketPolicy",
@@ -41,6 +42,7 @@ UNKNOWN_TO_MOTO = {
 }
 ORDER = (
     "shared",
+    "jobs",
     "batch",
     "model-digit-image",
     "model-file-type",
@@ -146,6 +148,11 @@ def of(functions: int, **others: int) -> Counter[str]:
     return counted + Counter({f"AWS::{kind.replace('_', '::')}": n for kind, n in others.items()})
 
 
+def times(number: int, counted: Counter[str]) -> Counter[str]:
+    """The same so many times."""
+    return Counter({kind: number * each for kind, each in counted.items()})
+
+
 # A version that takes files: its batch function, queue, rule and state machine.
 LANE = of(
     1,
@@ -157,4 +164,7 @@ LANE = of(
     IAM_Role=1,
     IAM_Policy=1,
 )
+# What a version may do with itself.
+ITSELF = Counter({"AWS::IAM::Policy": 1})
+JOBS = Counter({"AWS::S3::Bucket": 1, "AWS::DynamoDB::Table": 1})
 BATCH = Counter({"AWS::S3::Bucket": 2, "AWS::DynamoDB::Table": 1})

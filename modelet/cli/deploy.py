@@ -47,6 +47,8 @@ def deploy(
     toolkit = _toolkit(stage)
     toolkit.synthesise()
     toolkit.diff()
+    for cost in Assembly(toolkit.assembly).costs:
+        messages.print(cost, markup=False)
     if not yes:
         typer.confirm(f"Deploy this to account {account.number} in {account.region}?", abort=True, err=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,8 +123,13 @@ def _prove(urls: dict[str, str], models: Path, credentials: Credentials) -> list
 
     proofs = []
     for name, url in urls.items():
+        version = Repository(models).version(name)
+        endpoint = version.manifest.endpoint
+        if endpoint and endpoint.mode == "async":
+            messages.print(f"{name}: queues what it is asked, so nobody waits for its answers", markup=False)
+            continue
         with messages.status(f"{name}: golden inputs"):
-            golden = Golden.load(Repository(models).version(name).folder)
+            golden = Golden.load(version.folder)
             proofs.append(prove(url, name, golden, credentials))
     return proofs
 

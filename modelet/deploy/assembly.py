@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# As `infra/` calls the output of each endpoint.
+_COST = "CostAtRest"
 _RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
 
 
@@ -44,9 +46,18 @@ class Assembly:
                 return True
         return False
 
-    def _resources(self) -> Iterator[Mapping[str, Any]]:
+    @property
+    def costs(self) -> list[str]:
+        """What each endpoint costs without a request."""
+        outputs = [output for template in self._templates() for output in template.get("Outputs", {}).items()]
+        return [f"{output['Description']}: {output['Value']}" for name, output in outputs if _COST in name]
+
+    def _templates(self) -> Iterator[Mapping[str, Any]]:
         for _, stack in self._stacks():
-            template = json.loads((self.folder / stack["templateFile"]).read_bytes())
+            yield json.loads((self.folder / stack["templateFile"]).read_bytes())
+
+    def _resources(self) -> Iterator[Mapping[str, Any]]:
+        for template in self._templates():
             yield from template["Resources"].values()
 
     def _stacks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -165,7 +165,7 @@ def write_assembly(folder: Path, **stacks: Mapping[str, object]) -> Assembly:
     """An assembly of stacks, each with the properties and resources given."""
     artifacts = {}
     for name, stack in stacks.items():
-        template = {"Resources": stack.get("resources", {})}
+        template = {"Resources": stack.get("resources", {}), "Outputs": stack.get("outputs", {})}
         (folder / f"{name}.json").write_text(json.dumps(template))
         properties = {"templateFile": f"{name}.json", **stack.get("properties", {})}
         artifacts[name] = {"type": "aws:cloudformation:stack", "properties": properties}
@@ -191,6 +191,14 @@ class TestAssembly:
         first, *rest = staying(assembly)
         assert first.startswith("2 x AWS::Logs::LogGroup: the stage retains its data")
         assert any("bootstrap stack" in line for line in rest)
+
+    def test_what_endpoints_cost(self, tmp_path: Path):
+        cost = {"Description": "Endpoint prod-vision", "Value": "1013.76 USD a month at rest"}
+        url = {"Description": "Front door 0", "Value": "https://example.com"}
+        assembly = write_assembly(
+            tmp_path, a={"outputs": {"SharedCostAtRest1F": cost}}, b={"outputs": {"Url": url}}
+        )
+        assert assembly.costs == ["Endpoint prod-vision: 1013.76 USD a month at rest"]
 
     def test_protected_stacks_are_not_begun_with(self, tmp_path: Path):
         protected = write_assembly(tmp_path, a={"properties": {"terminationProtection": True}}, b={})

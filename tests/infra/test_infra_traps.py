@@ -78,6 +78,30 @@ REGISTER = {
     "SnapStart excludes provisioned concurrency and more than 512 MiB of storage": (
         "infra/test_infra_settings.py::test_resources_that_lambda_does_not_give"
     ),
+    "models and configurations of SageMaker are replaced, and explicit names collide": (
+        "infra/test_infra_endpoints.py::TestEndpoint::test_nothing_has_a_name_of_ours"
+    ),
+    "target tracking alone wakes an endpoint from zero only when much waits": (
+        "infra/test_infra_endpoints.py::TestScaling::test_asynchronous_wakes_from_zero_when_anything_waits"
+    ),
+    "instances with disks of their own refuse a key": (
+        "infra/test_infra_endpoints.py::TestEndpoint::test_instances_with_disks_of_their_own_take_no_key"
+    ),
+    "an endpoint with a queue takes asynchronous calls only, and these name no model of several": (
+        "infra/test_infra_endpoints.py::TestRefused::test_what_no_endpoint_can_do"
+    ),
+    "real-time endpoints do not go to zero without inference components": (
+        "infra/test_infra_endpoints.py::TestRefused::test_what_no_endpoint_can_do"
+    ),
+    "several models on a GPU need Triton's multi-model mode; otherwise it loads one and refuses more": (
+        "infra/test_infra_endpoints.py::TestGroup::test_calls_name_their_model_by_its_archive"
+    ),
+    "a function before an endpoint gives up before API Gateway does, or nobody hears of it": (
+        "infra/test_infra_endpoints.py::TestRefused::test_what_no_endpoint_can_do"
+    ),
+    "a function that may call itself is a circle": (
+        "infra/test_infra_jobs.py::TestModel::test_it_may_send_itself_a_job_by_the_alias_it_is_called_by"
+    ),
     "bases other than AWS's need a label for SnapStart": (
         "container/test_container_configuration.py::test_the_labels_name_the_version"
     ),

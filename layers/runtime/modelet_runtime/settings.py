@@ -11,6 +11,29 @@ MIB_PER_VCPU = 1769
 
 
 @dataclass(frozen=True, slots=True)
+class JobsSettings:
+    """Where requests go that are answered later.
+
+    Attributes:
+        table: The DynamoDB table of jobs.
+        bucket: The bucket of requests, results and uploads.
+        webhook: A URL that hears of every job that has ended.
+    """
+
+    table: str
+    bucket: str
+    webhook: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "JobsSettings | None":
+        """Read `MODELET_JOBS_*`; None where there is no table or no bucket."""
+        table, bucket = environ.get("MODELET_JOBS_TABLE"), environ.get("MODELET_JOBS_BUCKET")
+        if not (table and bucket):
+            return None
+        return cls(table, bucket, environ.get("MODELET_JOBS_WEBHOOK") or None)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How one function runs.
 
@@ -27,6 +50,7 @@ class Settings:
         snap_start: Whether a snapshot is taken of the initialised function, and started from.
         endpoint: The SageMaker endpoint that runs the graph; None runs it in the function.
         endpoint_model: The model's name on an endpoint that has several.
+        jobs: Where requests go that are answered later; None answers all at once.
     """
 
     model_dir: Path
@@ -40,6 +64,7 @@ class Settings:
     snap_start: bool = False
     endpoint: str | None = None
     endpoint_model: str | None = None
+    jobs: JobsSettings | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -57,6 +82,7 @@ class Settings:
             snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
             endpoint=environ.get("MODELET_ENDPOINT"),
             endpoint_model=environ.get("MODELET_ENDPOINT_MODEL"),
+            jobs=JobsSettings.from_environment(environ),
         )
 
 
@@ -67,13 +93,16 @@ class CatalogSettings:
     Attributes:
         index: A JSON file with the manifests of all versions: `{"models": [manifest, ...]}`.
         authorization: How the front door knows callers: `iam`, `jwt`, `api-key`; nothing where all may call.
+        jobs: Where jobs and uploads are; None where there are none.
     """
 
     index: Path
     authorization: tuple[str, ...] = ()
+    jobs: JobsSettings | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "CatalogSettings":
-        """Read `MODELET_INDEX`, by default a file beside the handlers, and `MODELET_AUTHORIZATION`."""
+        """Read `MODELET_INDEX`, by default a file beside the handlers, `MODELET_AUTHORIZATION` and jobs'."""
         index = Path(environ.get("MODELET_INDEX", "/var/task/index.json"))
-        return cls(index, tuple(environ.get("MODELET_AUTHORIZATION", "").split()))
+        authorization = tuple(environ.get("MODELET_AUTHORIZATION", "").split())
+        return cls(index, authorization, JobsSettings.from_environment(environ))

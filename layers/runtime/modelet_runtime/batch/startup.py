@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from modelet_runtime.aws import client_factory
 from modelet_runtime.batch.application import BatchApplication
-from modelet_runtime.batch.clients import Queue, StateMachine, client_factory
 from modelet_runtime.batch.forms.base import Limits
 from modelet_runtime.batch.objects import Bucket
+from modelet_runtime.batch.services import Queue, StateMachine
 from modelet_runtime.batch.settings import BatchSettings
 from modelet_runtime.batch.store import Store
 from modelet_runtime.batch.worker import Surroundings

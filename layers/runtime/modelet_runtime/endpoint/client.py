@@ -1,4 +1,4 @@
-"""One call of the SageMaker runtime API, by boto3, that ends when its time is up."""
+"""One call of the SageMaker runtime API, by botocore, that ends when its time is up."""
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
@@ -11,7 +11,7 @@ from modelet_runtime.errors import DeadlineExceeded
 _CONNECT_S = 2.0
 # Real-time endpoints answer within 60 s or not at all.
 _LONGEST_S = 60.0
-# boto3 has one timeout per client, and for each read alone. A call therefore has a thread of its own,
+# botocore has one timeout per client, and for each read alone. A call therefore has a thread of its own,
 # which is left to its end when the request's time is up; more than a few of them mean that nobody answers.
 _THREADS = 8
 
@@ -54,14 +54,15 @@ class SageMakerClient:
 
     def __init__(self, endpoint: str, model: str | None = None, url: str | None = None) -> None:
         # Only functions in front of an endpoint pay for these imports.
-        import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
+
+        from modelet_runtime.aws import client_factory  # noqa: PLC0415
 
         # Retries are ours: botocore's know nothing of the request's deadline.
         config = Config(
             connect_timeout=_CONNECT_S, read_timeout=_LONGEST_S, retries={"total_max_attempts": 1}
         )
-        self._api = boto3.client("sagemaker-runtime", endpoint_url=url, config=config)
+        self._api = client_factory()("sagemaker-runtime", config, url)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="modelet-endpoint")
         self._fixed: dict[str, Any] = {"EndpointName": endpoint}
         if model is not None:

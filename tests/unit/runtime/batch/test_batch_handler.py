@@ -13,7 +13,8 @@ from support import batching, forms
 from support.artifacts import write_version
 from support.graphs import softmax
 
-from modelet_runtime.batch.clients import Queue, client_factory
+from modelet_runtime.aws import client_factory
+from modelet_runtime.batch.services import Queue
 
 CONTEXT = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 900_000)
 HANDLER = Path(__file__).parents[4] / "functions/batch/handler.py"

@@ -1,6 +1,6 @@
 """AWS, by botocore alone: boto3 adds resources and sessions that nobody here needs.
 
-Imported by the batch function only; the option layer `batch` holds it.
+Imported only by what calls AWS, and then when it does; the option layer `aws` holds botocore.
 """
 
 import os
@@ -9,7 +9,6 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError as AwsError
 
 _CONFIG = Config(
     connect_timeout=5,
@@ -20,12 +19,20 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
 )
 
+# Makes a client of a service by its name, with a configuration where it needs more than all have.
+ClientFactory = Callable[..., Any]
 
-def client_factory() -> Callable[[str], Any]:
+
+def client_factory() -> ClientFactory:
     """Makes clients of services by name, all of one session."""
     session = botocore.session.get_session()
     session.register("before-call.sqs.SendMessage", _without_lineage)
-    return lambda service: session.create_client(service, config=_CONFIG)
+
+    def client(service: str, config: Config | None = None, url: str | None = None) -> Any:
+        merged = _CONFIG.merge(config) if config else _CONFIG
+        return session.create_client(service, config=merged, endpoint_url=url)
+
+    return client
 
 
 def _without_lineage(params: Mapping[str, Any], **_: object) -> None:
@@ -39,33 +46,3 @@ def _without_lineage(params: Mapping[str, Any], **_: object) -> None:
     fields = os.environ.get("_X_AMZN_TRACE_ID", "").split(";")
     if kept := ";".join(each for each in fields if each and not each.startswith("Lineage=")):
         params["headers"]["X-Amzn-Trace-Id"] = kept
-
-
-class Queue:
-    """The queue that feeds this function."""
-
-    def __init__(self, client: Any, url: str) -> None:
-        self._client = client
-        self._url = url
-
-    def send(self, body: str, delay_s: int = 0) -> None:
-        """Have a message come back, at the earliest after a delay (SQS's limit is 900 s)."""
-        self._client.send_message(
-            QueueUrl=self._url, MessageBody=body, DelaySeconds=max(0, min(900, delay_s))
-        )
-
-
-class StateMachine:
-    """The state machine that runs the parts of big inputs."""
-
-    def __init__(self, client: Any, arn: str) -> None:
-        self._client = client
-        self._arn = arn
-
-    def start(self, name: str, document: str) -> None:
-        """Begin an execution; one of that name is enough."""
-        try:
-            self._client.start_execution(stateMachineArn=self._arn, name=name, input=document)
-        except AwsError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise

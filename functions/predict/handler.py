@@ -1,4 +1,4 @@
-"""Lambda's entry point for one model: an event of the HTTP API in, its answer out."""
+"""Lambda's entry point for one model: an event of the HTTP API in, its answer out, or a job to work on."""
 
 from typing import Any
 
@@ -13,5 +13,10 @@ _application = _loading.finish(lambda_event.fits)
 
 
 def handler(event: lambda_event.Event, context: lambda_event.Context) -> dict[str, Any]:
-    """Answer one request."""
+    """Answer one request, or work on jobs."""
+    if "modelet_job" in event or "Records" in event:
+        # Imported only where jobs are: it needs AWS.
+        from modelet_runtime.jobs import lambda_event as job_event  # noqa: PLC0415
+
+        return job_event.answer(_application, event, context)
     return lambda_event.answer(_application, event, context)

@@ -4,11 +4,15 @@ Imported only by what calls AWS, and then when it does; the option layer `aws` h
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from modelet_runtime.errors import NotReady
 
 _CONFIG = Config(
     connect_timeout=5,
@@ -33,6 +37,24 @@ def client_factory() -> ClientFactory:
         return session.create_client(service, config=merged, endpoint_url=url)
 
     return client
+
+
+@contextmanager
+def reachable(what: str) -> Iterator[None]:
+    """Call AWS for somebody who waits.
+
+    Args:
+        what: What is called, for the message.
+
+    Raises:
+        NotReady: (503) AWS did not do it.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise NotReady(f"{what}: {error.response['Error']['Code']}") from error
+    except BotoCoreError as error:
+        raise NotReady(f"{what}: {type(error).__name__}") from error
 
 
 def _without_lineage(params: Mapping[str, Any], **_: object) -> None:

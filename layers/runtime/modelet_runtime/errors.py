@@ -17,6 +17,7 @@ batch function into failed rows.
     │   ├── NotFound                   404 not_found         route, model, version or alias
     │   ├── MethodNotAllowed           405 method_not_allowed
     │   ├── NotAcceptable              406 not_acceptable
+    │   ├── Conflict                   409 conflict          an idempotency key with two requests
     │   ├── PayloadTooLarge            413 payload_too_large
     │   ├── UnsupportedMediaType       415 unsupported_media_type
     │   ├── UnsupportedEncoding        415 unsupported_encoding
@@ -191,6 +192,13 @@ class NotAcceptable(ClientError):
 
     status = 406
     code = "not_acceptable"
+
+
+class Conflict(ClientError):
+    """An idempotency key was used before, for another request."""
+
+    status = 409
+    code = "conflict"
 
 
 class PayloadTooLarge(ClientError):

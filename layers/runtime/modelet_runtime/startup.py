@@ -5,6 +5,7 @@ Python's lock, so the two run side by side.
 """
 
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from threading import Thread
 from time import perf_counter
@@ -17,7 +18,9 @@ from modelet_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from modelet_runtime.http.application import Application
+    from modelet_runtime.http.asynchronous import Asynchronous
     from modelet_runtime.http.messages import Response
+    from modelet_runtime.jobs.submission import Submission
     from modelet_runtime.predictor import Predictor
     from modelet_runtime.session import Session
     from modelet_runtime.snapshot import Snapshot
@@ -73,7 +76,7 @@ class Loading(Thread):
             telemetry.warn("the warm-up inference failed", self._cold_failure)
         if snapshot is not None:
             snapshot.cover(predictor, telemetry)
-        return Application(predictor, telemetry.observe, fits)
+        return Application(predictor, telemetry.observe, fits, self._asynchronous())
 
     def predictor(self) -> "Predictor":
         """Build the steps and wait for the session: the model without anything that speaks HTTP.
@@ -89,6 +92,23 @@ class Loading(Thread):
             verify(folder, manifest.files, set(manifest.files) - _NEVER_READ)
         steps = pipeline.build(manifest, folder)
         return Predictor(manifest, self._wait(), steps)
+
+    def _asynchronous(self) -> "Asynchronous":
+        from modelet_runtime.http.asynchronous import Asynchronous  # noqa: PLC0415
+
+        jobs, manifest = self._settings.jobs, self._manifest
+        if jobs is None:
+            return Asynchronous()
+
+        @cache
+        def open_jobs() -> "Submission":
+            # AWS is imported with the first request that asks for it.
+            from modelet_runtime.jobs import opening  # noqa: PLC0415
+
+            return opening.submission(jobs, manifest.name, manifest.version)
+
+        is_queued = manifest.endpoint is not None and manifest.endpoint.mode == "async"
+        return Asynchronous(open_jobs, always=is_queued and self._settings.endpoint is not None)
 
     def _load(self) -> None:
         # Imported here, so that the library loads in this thread.

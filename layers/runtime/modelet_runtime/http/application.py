@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from modelet_runtime.errors import DeadlineExceeded, InvalidRequest, NotFound, PayloadTooLarge
 from modelet_runtime.http import compression, failures
+from modelet_runtime.http.asynchronous import Asynchronous
 from modelet_runtime.http.friendly import FriendlyRoutes
 from modelet_runtime.http.messages import LARGE_DATA_WAY, Request, Response
 from modelet_runtime.http.open_inference import OpenInferenceRoutes
-from modelet_runtime.http.routing import Route, Router, Target
+from modelet_runtime.http.routing import Handler, Route, Router, Target
 from modelet_runtime.http.sagemaker import SageMakerRoutes
 from modelet_runtime.http.tensorflow_serving import TensorFlowServingRoutes
+from modelet_runtime.jobs.context import current_job
 from modelet_runtime.manifest import Manifest
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.session import served_by
@@ -18,13 +21,20 @@ from modelet_runtime.session import served_by
 Observer = Callable[[Request, Response, Exception | None], None]
 
 
-def _table(predictor: Predictor) -> Router:
+def _table(predictor: Predictor, *, takes_put: bool) -> Router:
     v2 = OpenInferenceRoutes(predictor)
     v1 = TensorFlowServingRoutes(predictor)
     friendly = FriendlyRoutes(predictor)
     sagemaker = SageMakerRoutes(predictor, v2, v1, friendly)
     model = "/v2/models/{model}[/versions/{version}]"
     servable = "/v1/models/{model}[/versions/{version}][/labels/{label}]"
+    inferences = {
+        f"{model}/infer": v2.infer,
+        f"{servable}:predict": v1.predict,
+        "/models/{model}[/versions/{version}]/predict": friendly.predict,
+        "/invocations": sagemaker.invoke,
+    }
+    verbs = ("POST", "PUT") if takes_put else ("POST",)
     return Router(
         Route("GET", "/v2", v2.server),
         Route("GET", "/v2/health/(?:live|ready)", v2.health),
@@ -38,14 +48,11 @@ def _table(predictor: Predictor) -> Router:
         Route("GET", f"{model}/ready", v2.model_ready),
         Route("GET", f"{model}/stats", v2.statistics),
         Route("GET", f"{model}/config", v2.configuration),
-        Route("POST", f"{model}/infer", v2.infer),
         Route("GET", servable, v1.status),
         Route("GET", f"{servable}/metadata", v1.metadata),
-        Route("POST", f"{servable}:predict", v1.predict),
         Route("POST", f"{servable}:(?:classify|regress)", v1.classify_or_regress),
-        Route("POST", "/models/{model}[/versions/{version}]/predict", friendly.predict),
         Route("GET", "/ping", sagemaker.ping),
-        Route("POST", "/invocations", sagemaker.invoke),
+        *(Route(verb, path, answer, infers=True) for path, answer in inferences.items() for verb in verbs),
     )
 
 
@@ -56,6 +63,7 @@ class Application:
         predictor: The model.
         observe: Called after each request with the error that was answered, if one was.
         fits: Whether whoever carries the responses can carry this one.
+        asynchronous: Which inferences are answered later; none by default.
     """
 
     def __init__(
@@ -63,9 +71,11 @@ class Application:
         predictor: Predictor,
         observe: Observer | None = None,
         fits: Callable[[Response], bool] | None = None,
+        asynchronous: Asynchronous | None = None,
     ) -> None:
         self._manifest = predictor.manifest
-        self._router = _table(predictor)
+        self._asynchronous = asynchronous or Asynchronous()
+        self._router = _table(predictor, takes_put=self._asynchronous.takes_put)
         self._observe = observe
         self._fits = fits
 
@@ -86,16 +96,21 @@ class Application:
         return response
 
     def _answer(self, request: Request) -> Response:
-        handler, target = self._router.find(request.method, request.path)
+        route, target = self._router.find(request.method, request.path)
         if target.model is not None:
             _check_target(target, self._manifest, request.alias)
         if request.remaining_s is not None and request.remaining_s <= 0:
             raise DeadlineExceeded("the deadline passed before the request was read")
+        at_once = partial(self._answer_at_once, route.handler)
+        return self._asynchronous.answer(request, at_once) if route.infers else at_once(request)
+
+    def _answer_at_once(self, handler: Handler, request: Request) -> Response:
         encoding = request.headers.get("content-encoding")
         if encoding:
             request = replace(request, body=compression.inflate(request.body, encoding))
         response = compression.deflate(handler(request), request.headers)
-        if self._fits is not None and not self._fits(response):
+        # The answer of a job goes into a bucket.
+        if self._fits is not None and current_job.get() is None and not self._fits(response):
             size = len(response.body)
             raise PayloadTooLarge(f"the answer of {size} bytes is over Lambda's 6 MB: {LARGE_DATA_WAY}")
         return response

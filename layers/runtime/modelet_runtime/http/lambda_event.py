@@ -73,8 +73,9 @@ def to_request(event: Event, context: Context) -> Request:
         body=_body(event),
         request_id=called,
         query=event.get("queryStringParameters") or {},
-        remaining_s=context.get_remaining_time_in_millis() / 1000 - _ANSWER_TIME_S,
-        alias=_alias(context.invoked_function_arn),
+        remaining_s=remaining_s(context),
+        alias=alias_of(context.invoked_function_arn),
+        function=context.invoked_function_arn,
     )
 
 
@@ -129,7 +130,12 @@ def _path(raw_path: str, stage: str) -> str:
     return unquote(raw_path) if "%" in raw_path else raw_path
 
 
-def _alias(arn: str) -> str | None:
+def remaining_s(context: Context) -> float:
+    """How long an inference may take."""
+    return context.get_remaining_time_in_millis() / 1000 - _ANSWER_TIME_S
+
+
+def alias_of(arn: str) -> str | None:
     """The qualifier of `arn:aws:lambda:region:account:function:name[:qualifier]`, unless it is a version."""
     parts = arn.split(":")
     if len(parts) < 8 or parts[7].isdigit() or parts[7] == "$LATEST":

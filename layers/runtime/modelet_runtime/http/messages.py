@@ -8,7 +8,10 @@ import orjson
 JSON = "application/json"
 
 # What a caller is told whose data is over a limit.
-LARGE_DATA_WAY = "send binary tensors, or put the file into the S3 bucket for batch inference"
+LARGE_DATA_WAY = (
+    "send binary tensors, upload the body by POST /uploads, ask with `Prefer: respond-async`, or put the file"
+    " into the S3 bucket for batch inference"
+)
 
 
 # A caller's own request id is taken when it cannot confuse a log.
@@ -28,6 +31,7 @@ class Request:
         query: Decoded query parameters.
         remaining_s: How long the caller or the platform will wait for the answer, if known.
         alias: The alias the function was called by, such as `live`.
+        function: The ARN the function was called by; None where no function carries the request.
     """
 
     method: str
@@ -38,6 +42,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     remaining_s: float | None = None
     alias: str | None = None
+    function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

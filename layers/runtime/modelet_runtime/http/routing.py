@@ -32,11 +32,13 @@ class Route:
         method: The verb; HEAD is answered wherever GET is.
         path: Segments in braces are named, parts in brackets may be left out.
         handler: Answers requests of this route.
+        infers: Whether it is an inference, which can be answered later.
     """
 
     method: str
     path: str
     handler: Handler
+    infers: bool = False
 
 
 class Router:
@@ -46,30 +48,30 @@ class Router:
         self._table = [(_compile(route.path), route) for route in routes]
         self._match = lru_cache(_REMEMBERED_PATHS)(self._match_path)
 
-    def find(self, method: str, path: str) -> tuple[Handler, Target]:
-        """The handler of a route, and what its path names.
+    def find(self, method: str, path: str) -> tuple[Route, Target]:
+        """The route of a request, and what its path names.
 
         Raises:
             NotFound: (404) There is no such path.
             MethodNotAllowed: (405) There is, but not for this verb.
         """
-        handlers, target = self._match(path)
-        if not handlers:
+        routes, target = self._match(path)
+        if not routes:
             raise NotFound(_no_route(method, path))
-        handler = handlers.get("GET" if method == "HEAD" else method)
-        if handler is None:
-            raise MethodNotAllowed(method, [*handlers, "HEAD"] if "GET" in handlers else handlers)
-        return handler, target
+        route = routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(method, [*routes, "HEAD"] if "GET" in routes else routes)
+        return route, target
 
-    def _match_path(self, path: str) -> tuple[Mapping[str, Handler], Target]:
-        handlers: dict[str, Handler] = {}
+    def _match_path(self, path: str) -> tuple[Mapping[str, Route], Target]:
+        routes: dict[str, Route] = {}
         target = Target()
         for pattern, route in self._table:
             match = pattern.fullmatch(path)
             if match:
-                handlers[route.method] = route.handler
+                routes[route.method] = route
                 target = Target(**match.groupdict())
-        return handlers, target
+        return routes, target
 
 
 def _compile(path: str) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from support.jobs import Desk, Invoked
 
 from modelet_runtime.jobs.record import Job
 from modelet_runtime.jobs.store import Store
@@ -70,3 +71,16 @@ def job(clock: Clock) -> Job:
         due_at=now + 60,
         expires_at=now + 3600,
     )
+
+
+@pytest.fixture
+def invoked() -> Invoked:
+    return Invoked()
+
+
+@pytest.fixture
+def open_desk(aws: Callable[[str], Any], clock: Clock, invoked: Invoked) -> Callable[..., Desk]:
+    def opened(**options: Any) -> Desk:
+        return Desk(aws("dynamodb"), aws("s3"), invoked, clock, **options)
+
+    return opened

@@ -1,11 +1,13 @@
-"""Lambda's entry point for what belongs to no single model: index, health, OpenAPI, a page to try them."""
+"""Lambda's entry point for what belongs to no single model: index, health, OpenAPI, jobs, a page to try."""
 
 from typing import Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import events
 from catalog.index import Index
+from catalog.jobs import Jobs
 from catalog.page import Page
 
 from modelet_runtime.errors import ModeletError, UnsupportedExtension
@@ -17,6 +19,7 @@ _READ = ["GET", "HEAD"]
 _settings = CatalogSettings.from_environment()
 _index = Index.load(_settings.index)
 _page = Page(_index)
+_jobs = Jobs(_settings.jobs)
 app = APIGatewayHttpResolver()
 
 
@@ -44,7 +47,9 @@ def show_openapi() -> dict[str, Any]:
     # Imported here: few ask for it, and none of them waits for an inference.
     from catalog import openapi  # noqa: PLC0415
 
-    return openapi.document(_index, _settings.authorization, app.context["base_path"])
+    return openapi.document(
+        _index, _settings.authorization, app.context["base_path"], has_jobs=_settings.jobs is not None
+    )
 
 
 @app.route("/v2", method=_READ)
@@ -82,6 +87,18 @@ def refuse_loading(name: str, verb: str) -> None:
         f"a function holds one model for life: `modelet build {name}` makes a new version of it, and"
         " serving or deploying anew loads and unloads"
     )
+
+
+@app.route("/jobs/<job>", method=_READ)
+def show_job(job: str) -> Response[str]:
+    """A job of any model."""
+    return _jobs.show(unquote(job))
+
+
+@app.post("/uploads")
+def make_upload() -> Response[str]:
+    """A place for a body that is too large for a request."""
+    return _jobs.new_upload()
 
 
 def show_nothing(_error: Exception) -> Response[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from catalog import schemas
+from catalog import openapi_jobs, schemas
 from catalog.index import Index
 
 from modelet_runtime import __version__
@@ -68,15 +68,19 @@ _LENGTH = {
 }
 
 
-def document(index: Index, authorization: Sequence[str] = (), base_path: str = "/") -> Json:
+def document(
+    index: Index, authorization: Sequence[str] = (), base_path: str = "/", *, has_jobs: bool = False
+) -> Json:
     """Describe every route of the wire contract.
 
     Args:
         index: What there is.
         authorization: How callers are known: words of `MODELET_AUTHORIZATION`.
         base_path: What stands before every path, such as a REST API's stage.
+        has_jobs: Whether there are jobs and uploads.
     """
-    paths: Json = _of_all()
+    paths: Json = _of_all() | (openapi_jobs.paths() if has_jobs else {})
+    shared = openapi_jobs.components() if has_jobs else {}
     components: dict[str, Json] = {"Error": _ERROR}
     for manifest in index.versions:
         components |= {
@@ -84,8 +88,8 @@ def document(index: Index, authorization: Sequence[str] = (), base_path: str = "
             for short, schema in schemas.of_version(manifest).items()
         }
         if manifest == index.live[manifest.name]:
-            paths |= _of_version(manifest, "")
-        paths |= _of_version(manifest, f"/versions/{manifest.version}")
+            paths |= _of_version(manifest, "", has_jobs=has_jobs)
+        paths |= _of_version(manifest, f"/versions/{manifest.version}", has_jobs=has_jobs)
     return {
         "openapi": "3.1.0",
         "info": {"title": "modelet", "version": __version__, "summary": "One model, one function."},
@@ -94,8 +98,9 @@ def document(index: Index, authorization: Sequence[str] = (), base_path: str = "
         "security": [{word: [] for word in authorization}],
         "paths": paths,
         "components": {
-            "schemas": components,
-            "responses": {"Failure": _FAILURE},
+            "schemas": components | shared.get("schemas", {}),
+            "parameters": shared.get("parameters", {}),
+            "responses": {"Failure": _FAILURE, **shared.get("responses", {})},
             "securitySchemes": {word: _SCHEMES[word] for word in authorization},
         },
     }
@@ -114,7 +119,7 @@ def _of_all() -> Json:
     }
 
 
-def _of_version(manifest: Manifest, version: str) -> Json:
+def _of_version(manifest: Manifest, version: str, *, has_jobs: bool) -> Json:
     """The paths of a model with this version in them; without it, also those with an alias."""
     name = manifest.name
     v2, v1, friendly = (f"{prefix}/{name}{version}" for prefix in ("/v2/models", "/v1/models", "/models"))
@@ -130,7 +135,19 @@ def _of_version(manifest: Manifest, version: str) -> Json:
     if not version:
         labelled = _tensorflow(f"{v1}/labels/{{label}}", manifest)
         found |= {path: {"parameters": [_LABEL], **item} for path, item in labelled.items()}
+    if has_jobs:
+        found = {path: _with_jobs(path, item) for path, item in found.items()}
     return {path: _tagged(item, name) for path, item in found.items()}
+
+
+def _with_jobs(path: str, item: Json) -> Json:
+    """What an inference may ask besides its answer."""
+    if not path.endswith(("/infer", "predict")):
+        return item
+    post = item["post"]
+    parameters = [*post.get("parameters", ()), *openapi_jobs.PARAMETERS]
+    responses = {**post["responses"], **openapi_jobs.RESPONSES}
+    return {**item, "post": {**post, "parameters": parameters, "responses": responses}}
 
 
 def _tensorflow(servable: str, manifest: Manifest) -> Json:

@@ -1,6 +1,7 @@
 """The jobs of one small model, on moto, with functions that only note what they were asked."""
 
 from collections.abc import Callable, Iterator
+from time import time
 from typing import Any
 
 from modelet_runtime.http.asynchronous import Asynchronous
@@ -78,7 +79,7 @@ class Desk:
         dynamodb: Any,
         s3: Any,
         lambdas: Any,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time,
         webhook: Any = None,
         **model: Any,
     ) -> None:

@@ -76,6 +76,21 @@ def test_it_is_valid(openapi: ModuleType, authorization: tuple[str, ...]) -> Non
     assert document["security"] == [{word: [] for word in authorization}]
 
 
+def test_jobs_are_described_where_there_are_some(openapi: ModuleType) -> None:
+    document = described(openapi, *MANIFESTS, has_jobs=True)
+    OpenAPIV31SpecValidator(document).validate()
+    inferences = [path for path in document["paths"] if path.endswith(("/infer", "predict"))]
+    # Three of each of five versions, and of each of four models three and one with a label.
+    assert len(inferences) == 5 * 3 + 4 * 4
+    for path in inferences:
+        assert "202" in document["paths"][path]["post"]["responses"]
+        assert {"$ref": "#/components/parameters/Upload"} in document["paths"][path]["post"]["parameters"]
+    assert {"/jobs/{job}", "/uploads"} <= document["paths"].keys()
+    plain = described(openapi, *MANIFESTS)
+    assert not {"/jobs/{job}", "/uploads"} & plain["paths"].keys()
+    assert "202" not in json.dumps(plain)
+
+
 def test_without_models_it_is_valid_too(openapi: ModuleType) -> None:
     OpenAPIV31SpecValidator(described(openapi)).validate()
 
@@ -167,7 +182,7 @@ def test_whole_numbers_have_their_bounds(openapi: ModuleType, datatype: str) -> 
 
 
 def test_three_hundred_models_fit_into_an_answer(openapi: ModuleType) -> None:
-    document = described(openapi, *(made(f"demo_m{number:03d}") for number in range(300)))
+    document = described(openapi, *(made(f"demo_m{number:03d}") for number in range(300)), has_jobs=True)
     # As a string in the JSON that Lambda carries, of 6 MiB; callers that take gzip get a hundredth.
     body = json.dumps(document, separators=(",", ":"))
     assert len(json.dumps(body)) < 5 * 1024 * 1024

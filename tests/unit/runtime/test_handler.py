@@ -71,6 +71,8 @@ def run(folder, *arguments):
     environment = {
         **os.environ,
         "MODELET_MODEL_DIR": str(folder),
+        "MODELET_JOBS_TABLE": "jobs",
+        "MODELET_JOBS_BUCKET": "bucket",
         "AWS_LAMBDA_FUNCTION_NAME": "demo",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
         "PYTHONPATH": f"{ROOT / 'layers/runtime'}:{ROOT / 'functions/predict'}",

@@ -21,7 +21,7 @@ from modelet_runtime.session import served_by
 Observer = Callable[[Request, Response, Exception | None], None]
 
 
-def _table(predictor: Predictor, *, takes_put: bool) -> Router:
+def _table(predictor: Predictor, *, takes_put: bool = False) -> Router:
     v2 = OpenInferenceRoutes(predictor)
     v1 = TensorFlowServingRoutes(predictor)
     friendly = FriendlyRoutes(predictor)

@@ -32,9 +32,9 @@ def answer(
     for job in _rung(event):
         found = worker.hear(job, call)
         states[job] = found.state if found else None
-    if EVENT in event:
-        found = worker.work(str(event[EVENT]), call)
-        states[str(event[EVENT])] = found.state if found else None
+    if is_id(named := str(event.get(EVENT, ""))):
+        found = worker.work(named, call)
+        states[named] = found.state if found else None
     _logger.info("worked", extra={"jobs": states})
     return states
 

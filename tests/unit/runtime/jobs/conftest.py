@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import boto3
@@ -28,6 +29,10 @@ def clock() -> Clock:
     return Clock()
 
 
+# Making one takes longer than most tests; moto answers whatever was made once it is imported.
+client = cache(boto3.client)
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     for name, value in {
@@ -37,14 +42,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        boto3.client("dynamodb").create_table(
+        client("s3").create_bucket(Bucket=BUCKET)
+        client("dynamodb").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "job", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}],
         )
-        yield boto3.client
+        yield client
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def serve(
         float,
         typer.Option(min=0, max=1, help="Share of batch events that come twice, to see that nothing does."),
     ] = 0.0,
+    webhook: Annotated[str | None, typer.Option(help="A URL that hears of every job that has ended.")] = None,
 ) -> None:
     """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything.
 
@@ -43,7 +44,15 @@ def serve(
     from modelet.local.service import serve as serve_models
 
     batch = BatchSettings(port=s3_port, duplicates=duplicates)
-    serve_models(models, port, console=results, snap_start=snap_start, access_log=access_log, batch=batch)
+    serve_models(
+        models,
+        port,
+        console=results,
+        snap_start=snap_start,
+        access_log=access_log,
+        batch=batch,
+        webhook=webhook,
+    )
 
 
 @app.command()

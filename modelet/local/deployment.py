@@ -42,6 +42,7 @@ class Deployment(Mapping[str, Serving]):
         say: Told what changed, in a line.
         snap_start: Whether the manifests' wish for SnapStart is granted.
         about: What else a version's function is told by its environment.
+        shared: What every function is told by its environment, the catalog too.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Deployment(Mapping[str, Serving]):
         say: Callable[[str], None],
         snap_start: bool = False,
         about: Callable[[Version], Mapping[str, str]] = lambda version: {},
+        shared: Mapping[str, str] | None = None,
     ) -> None:
         self._repository = repository
         self._root = str(repository.root)
@@ -60,6 +62,7 @@ class Deployment(Mapping[str, Serving]):
         self._say = say
         self._snap_start = snap_start
         self._about = about
+        self._shared = shared or {}
         self._stamps: dict[str, tuple[Stamp, Stamp]] = {}
         self._shelves: dict[str, Shelf] = {}
         self._serving: dict[str, Serving] = {}
@@ -93,6 +96,17 @@ class Deployment(Mapping[str, Serving]):
         for name in [*self._shelves]:
             self._follow(name)
         return self._catalog
+
+    def named(self, name: str) -> Function:
+        """The function of a version, by the name it has at Lambda.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        for up in self._up.values():
+            if up.function.spec.name == name:
+                return up.function
+        raise KeyError(name)
 
     async def publish(self) -> None:
         """Have every function take the snapshot that its manifest asks for."""
@@ -140,7 +154,8 @@ class Deployment(Mapping[str, Serving]):
         for number, version in shelf.versions.items():
             if (shelf.name, number) not in self._up:
                 is_live = version == shelf.standing.live
-                spec = predict(version, self._about(version), is_live=is_live, snap_start=self._snap_start)
+                about = {**self._shared, **self._about(version)}
+                spec = predict(version, about, is_live=is_live, snap_start=self._snap_start)
                 fresh.append(self._new(spec))
                 self._up[shelf.name, number] = _Up(shelf.manifests[number], fresh[-1])
         if shelf.versions:
@@ -159,7 +174,7 @@ class Deployment(Mapping[str, Serving]):
         self._indexes += 1
         index = self._scratch / f"index-{self._indexes}.json"
         Fleet(self._shelves).write_index(index)
-        return self._new(catalog(index))
+        return self._new(catalog(index, self._shared))
 
     async def _publish(self, functions: Iterable[Function]) -> None:
         for function in functions:

@@ -10,6 +10,7 @@ purpose is `Crashed`: the cloud answers 500 there.
     ├── Throttled             429 Too Many Requests          the function's concurrency is used up
     ├── IntegrationTimeout    503 Service Unavailable        API Gateway's 30 s passed
     ├── Stopping              503 Service Unavailable        the service is being stopped
+    ├── StillStarting         503 Service Unavailable        jobs and uploads, before S3 is up
     ├── AliasUnavailable      503 Service Unavailable        live or canary is at what cannot answer
     └── FunctionError         500 Internal Server Error
         ├── HandlerRaised     the handler raised
@@ -72,6 +73,14 @@ class Stopping(ServiceError):
 
     status = 503
     message = "Service Unavailable"
+
+
+class StillStarting(ServiceError):
+    """What jobs and uploads need is not up yet; the cloud does not know the case."""
+
+    status = 503
+    message = "Service Unavailable"
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "2"}
 
 
 class AliasUnavailable(ServiceError):

@@ -105,13 +105,18 @@ class Fleet:
         path.write_bytes(orjson.dumps(index))
 
 
-def catalog(index: Path) -> FunctionSpec:
-    """The function of what belongs to no single model, over what `Fleet.write_index` wrote."""
+def catalog(index: Path, about: Mapping[str, str]) -> FunctionSpec:
+    """The function of what belongs to no single model.
+
+    Args:
+        index: What `Fleet.write_index` wrote.
+        about: What else its environment tells it.
+    """
     return FunctionSpec(
         name=CATALOG,
         folder=paths.functions(),
         handler="catalog.handler.handler",
-        environment={"MODELET_INDEX": str(index)},
+        environment={"MODELET_INDEX": str(index), **about},
         python_path=(paths.runtime_layer(),),
         concurrency=DEFAULT_CONCURRENCY,
     )

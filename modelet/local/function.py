@@ -86,7 +86,9 @@ class Function:
             assert self._spare is not None
             await asyncio.wait([self._spare])
 
-    async def invoke(self, event: bytes, qualifier: str = "", trace_id: str = "") -> bytes:
+    async def invoke(
+        self, event: bytes, qualifier: str = "", trace_id: str = "", request_id: str = ""
+    ) -> bytes:
         """Run the handler over one event and give its result as JSON.
 
         When the caller is cancelled the function goes on, and its environment stays taken until it ends.
@@ -95,6 +97,7 @@ class Function:
             event: The event as JSON.
             qualifier: Version or alias it is called by; its version by default.
             trace_id: For X-Ray; empty where the caller traces nothing.
+            request_id: Lambda's id of the event; a new one by default.
 
         Raises:
             RequestTooLarge: (413) The event is over Lambda's limit.
@@ -115,7 +118,7 @@ class Function:
         while True:
             environment = await self._acquire()
             deadline_ms = int((time.time() + self.spec.timeout_s) * 1000)
-            invocation = Invocation(str(uuid4()), event, deadline_ms, arn, trace_id)
+            invocation = Invocation(request_id or str(uuid4()), event, deadline_ms, arn, trace_id)
             outcome = environment.invoke(invocation, self.spec.timeout_s)
             outcome.add_done_callback(partial(self._release, environment))
             try:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ class Gateway:
         metrics: Where requests are counted; shown at `/metrics`.
         timeout_s: How long a function may take to answer.
         access_log: Where each request is written, as API Gateway does; None writes none.
+        prepare: Awaited before a request is passed on; may refuse it.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Gateway:
         metrics: ServiceMetrics,
         timeout_s: float = GATEWAY_TIMEOUT_S,
         access_log: LogView | None = None,
+        prepare: Callable[[web.Request], Awaitable[None]] | None = None,
     ) -> None:
         self._router = router
         self._function_of = function_of
         self._metrics = metrics
         self._timeout_s = timeout_s
         self._access_log = access_log
+        self._prepare = prepare
 
     def application(self) -> web.Application:
         """The gateway and `/metrics` as an application of aiohttp."""
@@ -67,6 +70,8 @@ class Gateway:
             incoming = await _read(request)
             began_s = time.monotonic()
             target = self._router.route(incoming.method, incoming.path, request.headers)
+            if self._prepare is not None:
+                await self._prepare(request)
             function = self._function_of(target)
             # Only a caller's own trace reaches the function: each new one costs its process some 120 bytes
             # for good, since the runtime client puts it into the environment, where libc keeps it.

@@ -20,7 +20,10 @@ INIT_TIMEOUT_S = 10.0
 SNAPSHOT_TIMEOUT_S = 130.0
 RESTORE_TIMEOUT_S = 10.0
 
-_LARGE_INPUTS = "send fewer rows at once, the binary form instead of JSON, or the file as a batch"
+_LARGE_INPUTS = (
+    "send fewer rows at once, the binary form instead of JSON, upload the body by POST /uploads, or send the"
+    " file as a batch"
+)
 
 
 def check_body(body_bytes: int) -> None:

@@ -14,10 +14,15 @@ CATALOG = "catalog"
 TARGET_MODEL_HEADER = "x-amzn-sagemaker-target-model"
 
 _SAGEMAKER = frozenset({"/ping", "/invocations"})
+# PUT is an inference under an idempotency key.
+_INFERENCES = ("POST", "PUT")
 # The methods that have a route to a model's function. A name ends at a slash or, in TensorFlow Serving's
 # paths, at the colon before the verb.
 _REST = r"(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+))?(?:/labels/(?P<label>[^/:]+))?(?=[/:]|$)"
-_ROUTES = {"GET": re.compile(rf"/v[12]/models/{_REST}"), "POST": re.compile(rf"(?:/v[12])?/models/{_REST}")}
+_ROUTES = {
+    "GET": re.compile(rf"/v[12]/models/{_REST}"),
+    **dict.fromkeys(_INFERENCES, re.compile(rf"(?:/v[12])?/models/{_REST}")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ class Router:
 
     def _shared(self, method: str, model: str, serving: Serving) -> Target:
         """Live, or for its share of the inferences the canary."""
-        if serving.canary and method == "POST" and self._draw() < serving.weight:
+        if serving.canary and method in _INFERENCES and self._draw() < serving.weight:
             return Target(model, serving.canary, CANARY)
         return self._live(model, serving)
 

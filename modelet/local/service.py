@@ -13,6 +13,9 @@ from rich.console import Console
 
 from modelet.errors import ServiceRefused
 from modelet.local.aws.batches import Batches, BatchSettings
+from modelet.local.aws.cloud import Cloud
+from modelet.local.aws.event_queue import Invoke
+from modelet.local.aws.wishes import needs_aws, until_up
 from modelet.local.deployment import Deployment
 from modelet.local.endpoint.endpoints import Endpoints
 from modelet.local.examples import batch_commands, commands
@@ -37,6 +40,7 @@ class Service:
         snap_start: Whether functions whose manifest asks for SnapStart go through snapshot and restore.
         access_log: Whether each request is shown, with the version and alias that answered.
         batch: How files of buckets are inferred.
+        webhook: Who hears of jobs that have ended.
 
     Attributes:
         url: Where it listens.
@@ -51,6 +55,7 @@ class Service:
         snap_start: bool = False,
         access_log: bool = False,
         batch: BatchSettings | None = None,
+        webhook: str | None = None,
     ) -> None:
         self._repository = repository
         self._console = console
@@ -59,6 +64,7 @@ class Service:
         self._snap_start = snap_start
         self._access_log = access_log
         self._batch = batch
+        self._webhook = webhook
         self._stack = AsyncExitStack()
         self.url = ""
 
@@ -73,6 +79,8 @@ class Service:
             metrics = ServiceMetrics()
             logs = LogView(self._console, metrics)
             fleet = Fleet.of(self._repository.models())
+            cloud = Cloud(self._batch.port if self._batch else None, self._find, self._webhook)
+            await stack.enter_async_context(cloud)
             endpoints = await stack.enter_async_context(Endpoints(fleet.for_gpu, self.say))
 
             def start(spec: FunctionSpec) -> Function:
@@ -85,20 +93,41 @@ class Service:
                 self.say,
                 self._snap_start,
                 endpoints.environment,
+                cloud.environment,
             )
+            self._deployment = deployment
+
+            async def prepare(request: web.Request) -> None:
+                if needs_aws(request):
+                    await until_up(cloud.resources)
+
             gateway = Gateway(
                 Router(deployment),
                 deployment.function,
                 metrics,
                 access_log=logs if self._access_log else None,
+                prepare=prepare,
             )
             self.url = await listen(stack, gateway.application(), self._host, self._port)
-            batches = Batches(self._repository, start, self.say, self._on_batches_ready, self._batch)
+            batches = Batches(self._repository, cloud, start, self.say, self._on_batches_ready, self._batch)
+            self._batches = batches
             await stack.enter_async_context(batches)
             stack.push_async_callback(deployment.close)
             await deployment.publish()
             self._stack = stack.pop_all()
         return self
+
+    def _find(self, name: str) -> Invoke:
+        """What invokes a function, by its name at Lambda."""
+        try:
+            function = self._deployment.named(name)
+        except KeyError:
+            function = self._batches.named(name)
+
+        async def invoke(event: bytes, qualifier: str, request_id: str) -> bytes:
+            return await function.invoke(event, qualifier, request_id=request_id)
+
+        return invoke
 
     def _on_batches_ready(self, url: str) -> None:
         for line in batch_commands(Fleet.of(self._repository.models()), url):
@@ -144,6 +173,7 @@ def serve(
     snap_start: bool = False,
     access_log: bool = False,
     batch: BatchSettings | None = None,
+    webhook: str | None = None,
 ) -> None:
     """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
@@ -155,13 +185,14 @@ def serve(
         snap_start: As in `Service`.
         access_log: As in `Service`.
         batch: As in `Service`.
+        webhook: As in `Service`.
 
     Raises:
         Refused: There is no such folder, or the port is taken.
     """
     repository = Repository(models)
     fleet = Fleet.of(repository.models())
-    service = Service(repository, console or Console(), port, host, snap_start, access_log, batch)
+    service = Service(repository, console or Console(), port, host, snap_start, access_log, batch, webhook)
     asyncio.run(_serve(service, fleet))
 
 

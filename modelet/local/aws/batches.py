@@ -10,11 +10,10 @@ from typing import Self
 
 import orjson
 
-from modelet.errors import ServiceRefused
-from modelet.local.aws.emulator import Emulator, checked
+from modelet.local.aws.cloud import Cloud
 from modelet.local.aws.lanes import QUEUE_CONCURRENCY, Lane, function, lanes
 from modelet.local.aws.mapping import EventSourceMapping, Invoke, MappingSettings
-from modelet.local.aws.names import DEFAULT_PORT, INPUT_BUCKET, STRAYS
+from modelet.local.aws.names import INPUT_BUCKET, STRAYS
 from modelet.local.aws.resources import Queue, Resources
 from modelet.local.deployment import Stamp, stamps
 from modelet.local.fleet import Fleet
@@ -61,6 +60,7 @@ class Batches:
 
     Args:
         repository: The models; what is built, promoted or rolled back counts within a second.
+        cloud: What they stand on.
         start: Makes a function; its processes start with messages.
         say: Told what changed, in a line.
         ready: Told the URL once objects may be put.
@@ -70,30 +70,26 @@ class Batches:
     def __init__(
         self,
         repository: Repository,
+        cloud: Cloud,
         start: Callable[[FunctionSpec], Function],
         say: Callable[[str], None],
         ready: Callable[[str], None],
         settings: BatchSettings | None = None,
     ) -> None:
         self._repository = repository
+        self._cloud = cloud
         self._start = start
         self._say = say
         self._ready = ready
         self._settings = settings or BatchSettings()
-        self._emulator: Emulator | None = None
         self._open: dict[str, _Open] = {}
         self._strays: tuple[Queue, EventSourceMapping] | None = None
         self._task: asyncio.Task[None] | None = None
         self._stamps: dict[str, tuple[Stamp, Stamp]] = {}
 
     async def __aenter__(self) -> Self:
-        """Begin.
-
-        Raises:
-            ServiceRefused: The port is taken.
-        """
-        port = self._port()
-        self._task = asyncio.create_task(self._run(port))
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._on_end)
         return self
 
@@ -108,28 +104,25 @@ class Batches:
             await mapping.close()
         for each in self._open.values():
             await each.function.close()
-        if self._emulator is not None:
-            await self._emulator.stop()
 
-    def _port(self) -> int:
-        if self._settings.port is not None:
-            return checked(self._settings.port)
-        try:
-            return checked(DEFAULT_PORT)
-        except ServiceRefused:
-            return 0
+    def named(self, name: str) -> Function:
+        """The batch function of a version, by the name it has at Lambda.
 
-    async def _run(self, port: int) -> None:
+        Raises:
+            KeyError: There is none of that name.
+        """
+        return {each.function.spec.name: each.function for each in self._open.values()}[name]
+
+    async def _run(self) -> None:
         """Bring everything up, and keep to what the folders say."""
         while not (wanted := await self._changed()):
             await asyncio.sleep(_FOLLOW_S)
-        self._emulator = await Emulator(port, self._invoke).__aenter__()
-        resources = await asyncio.to_thread(Resources, self._emulator)
+        resources = await self._cloud.resources()
         await asyncio.to_thread(resources.make_shared)
         strays = await asyncio.to_thread(resources.make_queue, STRAYS)
         self._strays = strays, self._feed(resources, strays, self._tell_strays, 1)
         fresh = await self._follow(resources, wanted)
-        self._ready(self._emulator.url)
+        self._ready(self._cloud.url)
         while True:
             await self._make_machines(resources, fresh)
             await asyncio.sleep(_FOLLOW_S)
@@ -175,9 +168,8 @@ class Batches:
             await asyncio.to_thread(resources.make_machine, lane.name, arn, lane.parallel)
 
     async def _new(self, resources: Resources, lane: Lane) -> None:
-        assert self._emulator is not None
         queue = await asyncio.to_thread(resources.make_queue, lane.name)
-        environment = {**self._emulator.environment, **self._settings.environment}
+        environment = {**self._cloud.environment, **self._settings.environment}
         started = self._start(function(lane, queue, environment))
         mapping = self._feed(resources, queue, started.invoke, QUEUE_CONCURRENCY)
         self._open[lane.name] = _Open(lane, queue, started, mapping)
@@ -203,11 +195,6 @@ class Batches:
         await asyncio.to_thread(resources.route, each.queue, ())
         await each.mapping.close()
         await each.function.close()
-
-    async def _invoke(self, name: str, event: bytes) -> bytes:
-        """A call of the state machine's."""
-        found = {each.function.spec.name: each.function for each in self._open.values()}
-        return await found[name].invoke(event)
 
     async def _tell_strays(self, event: bytes) -> bytes:
         """Objects that are for no model."""

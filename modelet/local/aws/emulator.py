@@ -5,15 +5,12 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from modelet.errors import ServiceRefused
-from modelet.local.aws.lambda_api import InvokeByName, LambdaApi
 from modelet.local.events import ACCOUNT_ID
 from modelet.local.process import REGION, guard
 
@@ -24,7 +21,7 @@ _HOST = "127.0.0.1"
 _SETTINGS = "/moto-api/config"
 _STEP_FUNCTIONS = {"stepfunctions": {"execute_state_machine": True}}
 # Any will do: the emulator takes all, but clients refuse to call without.
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 class Emulator:
@@ -33,25 +30,24 @@ class Emulator:
     What it holds lives in its memory and ends with it.
 
     Args:
-        port: To listen on; 0 takes a free one.
-        invoke: Runs the functions that state machines call; without it there are none.
+        port: To listen on.
+        calls_port: Where its state machines call functions, and everything else.
 
     Attributes:
         url: Where it listens, for every service.
     """
 
-    def __init__(self, port: int = 0, invoke: InvokeByName | None = None) -> None:
+    def __init__(self, port: int, calls_port: int) -> None:
         self._port = port
-        self._invoke = invoke
+        self._calls_port = calls_port
         self._process: asyncio.subprocess.Process | None = None
-        self._stack = AsyncExitStack()
-        self.url = ""
+        self.url = url_of(port)
 
     async def __aenter__(self) -> Self:
         """Start.
 
         Raises:
-            ServiceRefused: The port is taken, or the server did not come up.
+            ServiceRefused: The server did not come up.
         """
         try:
             await self._start()
@@ -72,12 +68,6 @@ class Emulator:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        await self._stack.aclose()
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What a function needs so that its AWS clients call this server."""
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, **_CREDENTIALS}
 
     def client(self, service: str) -> Any:
         """A boto3 client of one service."""
@@ -88,8 +78,8 @@ class Emulator:
             service,
             endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
             # Once the emulator is gone, threads that wait for it should not go on trying.
             config=Config(
                 s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 2}
@@ -97,22 +87,17 @@ class Emulator:
         )
 
     async def _start(self) -> None:
-        port = checked(self._port)
-        self.url = f"http://{_HOST}:{port}"
-        calls_port = port
-        if self._invoke is not None:
-            calls_port = (await self._stack.enter_async_context(LambdaApi(self._invoke, self.url))).port
         self._process = await asyncio.create_subprocess_exec(
             *guard(),
-            *(sys.executable, "-m", "moto.server", "--host", _HOST, "--port", str(port)),
+            *(sys.executable, "-m", "moto.server", "--host", _HOST, "--port", str(self._port)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
-                "MOTO_PORT": str(calls_port),
+                "MOTO_PORT": str(self._calls_port),
                 "MOTO_ACCOUNT_ID": ACCOUNT_ID,
-                **_CREDENTIALS,
+                **CREDENTIALS,
             },
             start_new_session=True,
         )
@@ -125,6 +110,11 @@ class Emulator:
                                 return
                     await asyncio.sleep(_POLL_S)
         raise ServiceRefused("moto's server did not come up", "run `python -m moto.server` to see why")
+
+
+def url_of(port: int) -> str:
+    """Where a server on that port listens."""
+    return f"http://{_HOST}:{port}"
 
 
 def checked(port: int) -> int:

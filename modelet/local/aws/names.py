@@ -5,6 +5,8 @@ INPUT_BUCKET = "modelet-in"
 OUTPUT_BUCKET = "modelet-out"
 TABLE = "modelet-batch"
 STRAYS = "modelet-batch-strays"
+JOBS_TABLE = "modelet-jobs"
+JOBS_BUCKET = "modelet-jobs"
 
 
 def lane(model: str, version: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelet import paths
 from modelet.local.aws.emulator import Emulator
-from modelet.local.aws.names import INPUT_BUCKET, OUTPUT_BUCKET, TABLE
+from modelet.local.aws.names import INPUT_BUCKET, JOBS_BUCKET, JOBS_TABLE, OUTPUT_BUCKET, TABLE
 from modelet.local.events import ACCOUNT_ID
 from modelet.local.process import REGION
 
@@ -57,6 +57,17 @@ class Resources:
         )
         self._make_table()
 
+    def make_jobs(self) -> None:
+        """Make the table and the bucket of jobs and uploads."""
+        self._s3.create_bucket(Bucket=JOBS_BUCKET)
+        self._dynamodb.create_table(
+            TableName=JOBS_TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "job", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "job", "KeyType": "HASH"}],
+        )
+        self._expire(JOBS_TABLE)
+
     def _make_table(self) -> None:
         names = (("run", "S"), ("item", "S"), ("model", "S"), ("created_at", "N"))
         self._dynamodb.create_table(
@@ -72,8 +83,11 @@ class Resources:
                 }
             ],
         )
+        self._expire(TABLE)
+
+    def _expire(self, table: str) -> None:
         self._dynamodb.update_time_to_live(
-            TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
         )
 
     def make_queue(self, name: str) -> Queue:

@@ -63,8 +63,11 @@ def test_the_function_of_a_version(tmp_path: Path) -> None:
     assert live.python_path == (paths.runtime_layer(),)
     beside = predict(version, {}, is_live=False, snap_start=True)
     assert (beside.name, beside.snap_start) == ("a_a-4", True)
-    index = catalog(tmp_path / "index.json")
-    assert index.environment == {"MODELET_INDEX": str(tmp_path / "index.json")}
+    index = catalog(tmp_path / "index.json", {"MODELET_JOBS_TABLE": "jobs"})
+    assert index.environment == {
+        "MODELET_INDEX": str(tmp_path / "index.json"),
+        "MODELET_JOBS_TABLE": "jobs",
+    }
     assert index.concurrency == DEFAULT_CONCURRENCY
     for function in (live, index):
         assert (function.folder / function.handler.replace(".", "/")).parent.with_suffix(".py").is_file()

@@ -11,6 +11,7 @@ from support.artifacts import write_version
 from support.graphs import softmax
 
 from modelet.aliases.moves import promote
+from modelet.local.aws.event_queue import Invoke
 from modelet.local.aws.lambda_api import LambdaApi
 from modelet.local.aws.lanes import lanes
 from modelet.local.errors import Crashed, Stopping, Throttled
@@ -39,15 +40,21 @@ def test_prefixes_follow_aliases_and_every_version_has_its_number(tmp_path: Path
     }
 
 
-async def invoke(name: str, event: bytes) -> bytes:
-    if name == "echo":
-        return event
-    raise {"crash": Crashed("killed"), "busy": Throttled("two at once"), "end": Stopping("over")}[name]
+def find(name: str) -> Invoke:
+    async def invoke(event: bytes, qualifier: str, request_id: str) -> bytes:
+        assert request_id
+        if name == "echo":
+            return json.dumps({**json.loads(event), "by": qualifier}).encode()
+        raise {"crash": Crashed("killed"), "busy": Throttled("two at once"), "end": Stopping("over")}[name]
+
+    if name == "none":
+        raise KeyError(name)
+    return invoke
 
 
 def call(function: str) -> tuple[int, dict[str, str], dict]:
     async def run() -> tuple[int, dict[str, str], dict]:
-        async with LambdaApi(invoke, "http://127.0.0.1:1") as api, aiohttp.ClientSession() as session:
+        async with LambdaApi(find, "http://127.0.0.1:1") as api, aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{api.port}/2015-03-31/functions/{function}/invocations"
             async with session.post(url, json={"n": 1}) as answer:
                 return answer.status, dict(answer.headers), await answer.json()
@@ -56,11 +63,17 @@ def call(function: str) -> tuple[int, dict[str, str], dict]:
 
 
 @pytest.mark.parametrize(
-    "function", ["echo", "arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aecho%3A3"]
+    ("function", "qualifier"),
+    [
+        ("echo", ""),
+        ("echo%3Alive", "live"),
+        ("arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aecho%3A3", "3"),
+        ("arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aecho", ""),
+    ],
 )
-def test_a_function_is_called_by_its_name_or_arn(function: str):
+def test_a_function_is_called_by_its_name_or_arn(function: str, qualifier: str):
     status, headers, body = call(function)
-    assert (status, body, "x-amz-function-error" in headers) == (200, {"n": 1}, False)
+    assert (status, body, "x-amz-function-error" in headers) == (200, {"n": 1, "by": qualifier}, False)
 
 
 def test_a_function_that_failed_is_an_answer_and_what_lambda_refuses_is_an_error():
@@ -86,7 +99,7 @@ def test_whatever_is_no_call_goes_to_the_emulator():
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         emulator = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with LambdaApi(invoke, emulator) as api, aiohttp.ClientSession() as session:
+        async with LambdaApi(find, emulator) as api, aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{api.port}/modelet-out/a%20b?x=1"
             async with session.put(url, data=b"body") as answer:
                 found = json.loads(await answer.read())

@@ -5,6 +5,7 @@ import mimetypes
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -51,6 +52,58 @@ class Body:
         return cls(data, media_type or guessed or BYTES, media_type is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a service answered.
+
+    Attributes:
+        status: Of the answer.
+        headers: Of the answer, by lower-case name.
+        body: All of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http:
+    """Sends requests to a service.
+
+    Args:
+        url: Where it is, such as `http://127.0.0.1:8080`.
+
+    Raises:
+        ServiceRefused: That is no address.
+    """
+
+    def __init__(self, url: str) -> None:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise ServiceRefused(f"'{url}' is no http or https address")
+        self._url = url.rstrip("/")
+
+    def send(
+        self, method: str, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send one request, to a path of the service or to an address of its own.
+
+        Raises:
+            ServiceRefused: Nothing answers.
+        """
+        url = self._url + path if path.startswith("/") else path
+        request = HttpRequest(url, data, dict(headers or {}), method=method)  # noqa: S310 - it is checked
+        try:
+            with urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+                return Reply(response.status, _lower(response.headers), response.read())
+        except HTTPError as error:
+            return Reply(error.code, _lower(error.headers), error.read())
+        except (URLError, HTTPException, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise ServiceRefused(
+                f"nothing answers at {self._url} ({reason})", "start the service with `modelet serve`"
+            ) from error
+
+
 # Sends a body; gives the status and the answer.
 Send = Callable[[Body], tuple[int, bytes]]
 
@@ -67,24 +120,14 @@ def ask_service(url: str, reference: str, body: Body, accept: str) -> bytes:
     Raises:
         ServiceRefused: It does not answer, or answers with an error.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise ServiceRefused(f"'{url}' is no http or https address")
+    http = Http(url)
 
     def send(body: Body) -> tuple[int, bytes]:
         headers = {"content-type": body.media_type, "accept": accept}
-        request = HttpRequest(url.rstrip("/") + _path(reference), body.data, headers)  # noqa: S310
-        try:
-            with urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - the scheme is checked
-                return response.status, response.read()
-        except HTTPError as error:
-            return error.code, error.read()
-        except (URLError, HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise ServiceRefused(
-                f"nothing answers at {url} ({reason})", "start the service with `modelet serve`"
-            ) from error
+        reply = http.send("POST", path(reference), body.data, headers)
+        return reply.status, reply.body
 
-    return _ask(send, body)
+    return ask(send, body)
 
 
 def ask_here(models: Path, reference: str, body: Body, accept: str) -> bytes:
@@ -117,13 +160,13 @@ def ask_here(models: Path, reference: str, body: Body, accept: str) -> bytes:
 
         def send(body: Body) -> tuple[int, bytes]:
             headers = {"content-type": body.media_type, "accept": accept}
-            response = application(Request("POST", _path(reference), headers, body.data))
+            response = application(Request("POST", path(reference), headers, body.data))
             return response.status, response.body
 
-        return _ask(send, body)
+        return ask(send, body)
 
 
-def _ask(send: Send, body: Body) -> bytes:
+def ask(send: Send, body: Body) -> bytes:
     """Send a body; where its media type was only guessed, once more as one that the model takes."""
     status, answer = send(body)
     if status == _UNSUPPORTED and not body.is_certain:
@@ -133,6 +176,10 @@ def _ask(send: Send, body: Body) -> bytes:
     if status != _OK:
         raise ServiceRefused(f"the model answers {status}: {_error(answer)}")
     return answer
+
+
+def _lower(headers: Message) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _taken(answer: bytes) -> Sequence[str]:
@@ -154,7 +201,8 @@ def _document(answer: bytes) -> Mapping[str, object]:
     return document if isinstance(document, Mapping) else {}
 
 
-def _path(reference: str) -> str:
+def path(reference: str) -> str:
+    """The friendly route of `NAME` or `NAME@VERSION`."""
     name, _, version = reference.partition("@")
     middle = f"/versions/{quote(version, safe='')}" if version else ""
     return f"/models/{quote(name, safe='')}{middle}/predict"

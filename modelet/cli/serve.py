@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelet.cli.output import MODELS, Models, results
+from modelet.cli.output import MODELS, Models, messages, results
 
 app = typer.Typer()
 
@@ -66,11 +66,21 @@ def predict(
         str | None, typer.Option("--type", help="The body's media type; by default from the file's name.")
     ] = None,
     accept: Annotated[str, typer.Option(help="The answer's media type.")] = "application/json",
+    as_job: Annotated[
+        bool,
+        typer.Option("--async", help="Have the service make a job of it, and wait until that has ended."),
+    ] = False,
     models: Models = MODELS,
 ) -> None:
     """Ask a model: an image, a text, a record or a table in, an answer out."""
     from modelet.client import Body, ask_here, ask_service
+    from modelet.later import ask_later
 
+    if as_job and not url:
+        raise typer.BadParameter("a job needs a service: name it with --url", param_hint="--async")
     body = Body.read(None if file == _STANDARD_INPUT else Path(file), media_type)
-    answer = ask_service(url, name, body, accept) if url else ask_here(models, name, body, accept)
+    if url and as_job:
+        answer = ask_later(url, name, body, accept, lambda line: messages.print(line, markup=False))
+    else:
+        answer = ask_service(url, name, body, accept) if url else ask_here(models, name, body, accept)
     typer.echo(answer, nl=not answer.endswith(b"\n"))

@@ -30,6 +30,8 @@ from modelet.repository import Version
 from modelet_runtime.manifest import FILE_NAME, ONNX_FILE, ORT_FILE
 
 MODEL = "opt/model"
+# The option layers of every image: any model may have jobs, which call AWS. Decision 0196.
+IN_EVERY_IMAGE = frozenset({"aws"})
 # What people and the toolchain read; of the graph's two forms the function loads one, or none for a GPU.
 _TOOLCHAIN_ONLY = frozenset({ORT_FILE, ONNX_FILE, "golden.json", "passport.json", "README.md"})
 # Uncompressed, all layers together.
@@ -118,12 +120,13 @@ def _check_size(version: Version, shared_bytes: int) -> None:
 
 def _shared(workshop: Workshop, version: Version, architecture: Architecture) -> dict[str, Archive]:
     """What the image has in common with others."""
-    wanted = version.manifest.layers
-    if unknown := sorted(set(wanted) - set(workshop.options)):
+    asked = version.manifest.layers
+    if unknown := sorted(set(asked) - set(workshop.options)):
         raise LayerRefused(
             f"{_label(version)}: layers: there is no option layer {', '.join(unknown)}",
             f"there are {', '.join(workshop.options)}",
         )
+    wanted = {*asked, *IN_EVERY_IMAGE}
     options = {
         f"options/{name}.tar": workshop.option(name, architecture) if name in wanted else workshop.nothing()
         for name in workshop.options

@@ -62,7 +62,8 @@ def rows(workshop: Workshop, versions: Iterable[Version]) -> Iterator[Row]:
         yield Row.of(layer, holds, workshop.runtime(architecture), f"all on {architecture}")
     for name in workshop.options:
         holds = f"`/opt/python`: {_packages(workshop, workshop.root / 'layers/options' / name)}"
-        taken_by = ", ".join(v.manifest.name for v in served if name in v.manifest.layers)
+        of_models = ", ".join(v.manifest.name for v in served if name in v.manifest.layers)
+        taken_by = "all" if name in context.IN_EVERY_IMAGE else of_models
         yield Row.of(f"option `{name}`", holds, workshop.option(name, _X86_64), taken_by or "no example")
     handlers = " and ".join(f"`{name}`" for name in FUNCTIONS)
     yield Row.of("functions", f"`/var/task`: entry point, {handlers}", workshop.functions(), "all")

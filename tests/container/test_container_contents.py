@@ -19,16 +19,10 @@ UNWANTED = re.compile(
     r"|(^|/)(\.git|\.cache|\.aws|\.env.*|\.netrc|id_rsa.*)(/|$)"
     r"|(?<!/cacert)\.pem$|\.(whl|key|onnx|toml|pyi)$|(golden|passport)\.json$|^(root|home|tmp)/"
 )
-# What the option layers bring: files in batch, pictures, nothing.
-BATCH = {"arro3", "arro3_core", "arro3_io", "backports", "backports_zstd"} | {
-    "aws_lambda_powertools",
-    "botocore",
-    "dateutil",
-    "python_dateutil",
-    "six",
-    "urllib3",
-}
-OPTIONS = {"file_type": BATCH, "demo_sum": set(), "demo_picture": {"PIL", "pillow"}}
+# What the option layers bring: calls to AWS to all, besides files in batch, pictures, nothing.
+AWS = {"aws_lambda_powertools", "botocore", "dateutil", "python_dateutil", "six", "urllib3"}
+BATCH = {"arro3", "arro3_core", "arro3_io", "backports", "backports_zstd"}
+OPTIONS = {"file_type": AWS | BATCH, "demo_sum": AWS, "demo_picture": AWS | {"PIL", "pillow"}}
 
 
 @pytest.fixture(params=OPTIONS)

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -142,6 +144,12 @@ def upload(service: Running, body: bytes, media_type: str) -> str:
     with urllib.request.urlopen(request, timeout=30) as response:
         assert response.status == 204
     return str(place["upload"])
+
+
+def modelet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    command = [sys.executable, "-c", "from modelet.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, text=True)
 
 
 def json_row() -> bytes:
@@ -289,3 +297,20 @@ def test_unknown_uploads_are_refused(service: Running, name: str, status: int) -
 def test_the_document_has_jobs(service: Running) -> None:
     document = json.loads(service.call("GET", "/openapi.json")[2])
     assert {"/jobs/{job}", "/uploads"} <= document["paths"].keys()
+
+
+@pytest.mark.parametrize("size", [5, 5_000_000])
+def test_the_command_waits_for_its_job(service: Running, tmp_path: Path, size: int) -> None:
+    file = tmp_path / "body.txt"
+    file.write_bytes(b"a" * size)
+    done = modelet("predict", "demo_text", str(file), "--url", service.url, "--async")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"length": size}), done.stderr
+    assert "succeeded" in done.stderr
+
+
+def test_the_command_says_why_a_job_failed(service: Running, tmp_path: Path) -> None:
+    file = tmp_path / "body.csv"
+    file.write_bytes(b"1,2")
+    done = modelet("predict", "demo_softmax", str(file), "--url", service.url, "--async")
+    assert done.returncode == 1
+    assert "the model answers 400" in done.stderr

@@ -94,7 +94,7 @@ def write_project(root: Path, wheels: Path) -> Path:
         """,
     )
     _write(root / "layers/runtime/modelet_runtime/__init__.py", "version = 1\n")
-    for option, package in (("image", "picture"), ("text", "words")):
+    for option, package in (("aws", "cloud"), ("image", "picture"), ("text", "words")):
         digest = write_wheel(wheels, package, {f"{package}.py": "x = 1", "INFO/LICENSE": "free"})
         _write(root / "layers/options" / option / "requirements.txt", requirement(package, digest))
     _write(root / "functions/entrypoint.py", "import sys\n")

@@ -118,6 +118,14 @@ def test_an_option_layer_is_there_only_for_the_model_that_asks(workshop: Worksho
     assert members(picture.folder / "options/text.tar") == {}
 
 
+def test_what_calls_aws_is_in_every_image(workshop: Workshop, project: Path) -> None:
+    plain = context.stage(workshop, write_version(project, "file_type"))
+    asking = context.stage(workshop, write_version(project, "digit_image", layers=["aws"]))
+
+    assert "opt/python/cloud.py" in members(plain.folder / "options/aws.tar")
+    assert os.path.samefile(plain.folder / "options/aws.tar", asking.folder / "options/aws.tar")
+
+
 def test_another_models_change_leaves_a_context_as_it_was(workshop: Workshop, project: Path) -> None:
     first = context.stage(workshop, write_version(project, "file_type"))
     before = contents(first.folder)
@@ -219,7 +227,7 @@ def test_refuses_an_image_that_lambda_would_refuse_before_copying_the_model(
 
 
 def test_refuses_an_option_layer_that_is_not_there(workshop: Workshop, project: Path) -> None:
-    with pytest.raises(LayerRefused, match="no option layer sound: there are image, text"):
+    with pytest.raises(LayerRefused, match="no option layer sound: there are aws, image, text"):
         context.stage(workshop, write_version(project, "file_type", layers=["sound"]))
 
 

@@ -84,7 +84,7 @@ def test_a_change_of_what_it_is_made_of_makes_it_anew(
 
 
 def test_an_option_is_a_layer_of_its_own(workshop: Workshop) -> None:
-    assert workshop.options == ["image", "text"]
+    assert workshop.options == ["aws", "image", "text"]
     assert set(files(workshop.option("image", X86_64))) == {
         "opt/python/picture.py",
         "opt/python/picture-1.0.dist-info/METADATA",
@@ -106,7 +106,7 @@ def test_the_functions_are_the_entry_point_and_the_handlers(workshop: Workshop, 
 
 
 def test_refuses_an_option_that_is_not_there(workshop: Workshop) -> None:
-    with pytest.raises(LayerRefused, match="no option layer 'sound': there are image, text"):
+    with pytest.raises(LayerRefused, match="no option layer 'sound': there are aws, image, text"):
         workshop.option("sound", X86_64)
 
 

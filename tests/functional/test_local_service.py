@@ -259,7 +259,7 @@ def test_what_the_catalog_answers(service: Running) -> None:
         ("GET", "/nowhere", None, 404, "no route GET /nowhere"),
         ("GET", "/v2/models/demo_sum/nothing", None, 404, "no route"),
         ("GET", "/models/demo_sum/predict", None, 405, "use POST"),
-        ("PUT", "/v2/models/demo_sum/infer", {}, 405, "use POST"),
+        ("PUT", "/v2/models/demo_sum/infer", {}, 400, "a key with PUT"),
         ("DELETE", "/v2/models/demo_sum", None, 405, "use GET"),
         ("POST", "/v2/models/demo_wide/infer", b" " * 11_000_000, 413, "10,485,760"),
         ("POST", "/v2/models/demo_wide/infer", b" " * 7_000_000, 413, "6,291,456"),

@@ -15,7 +15,9 @@ from modelet_runtime.jobs.record import is_id
 
 # What a function of modest memory can hold beside its model.
 MAX_UPLOAD_BYTES = 100_000_000
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+# Whoever may not list a bucket hears 403 of what is not in it.
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_ABSENT = frozenset({"403", "404"})
 _BYTES = "application/octet-stream"
 # What S3 writes to an object that came without a type.
 _UNTYPED = frozenset({"", "binary/octet-stream"})

@@ -107,7 +107,7 @@ MODELS = (
     ),
     demo("tabular_risk", layers=("batch",), batch=Batch(max_concurrency=20, memory_mib=3008, timeout_s=600)),
 )
-VISION = Endpoint(group="vision", instance_type="ml.g5.xlarge", max_batch_size=32)
+VISION = Endpoint(group="vision", instance_type="ml.g4dn.2xlarge", max_batch_size=32)
 # One with an endpoint of its own, two that share one, one that queues and goes to zero.
 GPU_MODELS = (
     demo("file_type"),

@@ -499,12 +499,12 @@ class TestCost:
             for name, output in gpu.template(part).get("Outputs", {}).items()
             if "CostAtRest" in name
         }
-        # 720 h at 0.7364 and 1.408 USD.
+        # 720 h at 0.7364 and 0.94 USD.
         assert said == {
             "Endpoint gpu-mlp-torch-1": "530.21 USD a month at rest: 1 x ml.g4dn.xlarge x 720 h x 0.7364",
             "Endpoint gpu-mlp-torch-2": "530.21 USD a month at rest: 1 x ml.g4dn.xlarge x 720 h x 0.7364",
             "Endpoint gpu-sound-text-1": "0 USD a month at rest",
-            "Endpoint gpu-vision": "1013.76 USD a month at rest: 1 x ml.g5.xlarge x 720 h x 1.408",
+            "Endpoint gpu-vision": "676.80 USD a month at rest: 1 x ml.g4dn.2xlarge x 720 h x 0.94",
         }
 
     def test_an_unknown_type_is_said_to_be(self, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from graphlib import TopologicalSorter
 
 import pytest
 from support.assemblies import Assembly
@@ -77,6 +78,30 @@ def test_no_resource_has_a_name_of_ours(any_assembly: Assembly):
         if not isinstance(resource["Properties"][key], dict)
     ]
     assert named == []
+
+
+def references(value: object):
+    """The logical ids that a part of a template names."""
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]}:
+            yield name
+        case dict():
+            for item in value.values():
+                yield from references(item)
+        case list():
+            for item in value:
+                yield from references(item)
+
+
+def test_no_resources_wait_for_each_other(any_assembly: Assembly):
+    for part in any_assembly.parts:
+        resources = any_assembly.template(part)["Resources"]
+        waits = {
+            name: ({*references(resource), *as_list(resource.get("DependsOn", []))}) & set(resources)
+            for name, resource in resources.items()
+        }
+        # Raises CycleError, which names them.
+        assert len(list(TopologicalSorter(waits).static_order())) == len(resources)
 
 
 def test_log_groups_forget(any_assembly: Assembly, settings_of):

@@ -100,7 +100,7 @@ REGISTER = {
         "infra/test_infra_endpoints.py::TestRefused::test_what_no_endpoint_can_do"
     ),
     "a function that may call itself is a circle": (
-        "infra/test_infra_jobs.py::TestModel::test_it_may_send_itself_a_job_by_the_alias_it_is_called_by"
+        "infra/test_infra_everything.py::test_no_resources_wait_for_each_other"
     ),
     "bases other than AWS's need a label for SnapStart": (
         "container/test_container_configuration.py::test_the_labels_name_the_version"

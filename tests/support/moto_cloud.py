@@ -24,6 +24,8 @@ UNKNOWN_TO_MOTO = {
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -44,8 +46,13 @@ ORDER = (
     "shared",
     "jobs",
     "batch",
+    "endpoint-vision",
     "model-digit-image",
     "model-file-type",
+    "model-image-embedding",
+    "model-image-label",
+    "model-mlp-torch",
+    "model-sound-text",
     "model-tabular-risk",
     "catalog",
     "front-door-0",
@@ -86,7 +93,7 @@ def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
 
     resources = {name: mend(r) for name, r in template["Resources"].items() if name not in gone}
     outputs = {name: mend(output) for name, output in template.get("Outputs", {}).items()}
-    return {"Resources": resources, "Outputs": outputs}
+    return {"Mappings": template.get("Mappings", {}), "Resources": resources, "Outputs": outputs}
 
 
 def publish_archives(assembly: Assembly) -> None:

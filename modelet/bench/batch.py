@@ -20,6 +20,7 @@ import onnxruntime
 import orjson
 from onnx import TensorProto, helper, numpy_helper
 
+from modelet.bench.mlserver import MLServer
 from modelet.bench.sampling import Ratio, alternate, ratio
 from modelet_runtime.batch.engine import Engine
 from modelet_runtime.batch.flow import Flow
@@ -40,6 +41,7 @@ _LAYERS = (64, 256, 256, 10)
 _ROWS = 200_000
 _SIZES = (32, 64, 128, 256, 512, 1024)
 _FORMATS = {"npy": "npy", "parquet": "parquet", "arrow": "parquet", "jsonl": "jsonl"}
+_PEER_ROWS, _PEER_ROUNDS, _PEER_SIZES = 4000, 5, (32, 256, 1024)
 _COLUMNS_TARGET = 1 / 0.90
 _JSONL_TARGET = 1 / 0.80
 
@@ -86,13 +88,42 @@ def measure(scratch: Path, rounds: int) -> list[Ratio]:
         lambda m: m["jsonl us"] / max(m["parse us"], m["raw us"]),
         target=_JSONL_TARGET,
     )
-    peer = ratio(
+    single = ratio(
         f"{title}: JSON Lines to JSON Lines / a loop of single requests, without HTTP",
         {name: samples[name] for name in ("jsonl us", "single us")},
         lambda m: m["jsonl us"] / m["single us"],
         target=None,
     )
-    return [*columns, lines, peer]
+    end_to_end = _end_to_end(files["jsonl"], "jsonl", predictor, best, scratch)
+    return [*columns, lines, single, _beside_mlserver(title, rows, end_to_end, scratch)]
+
+
+def _beside_mlserver(title: str, rows: Any, end_to_end: Callable[[], float], scratch: Path) -> Ratio:
+    """Rows of a file by `mlserver infer`, whose lines are whole requests, against a server of its own."""
+    mlserver = MLServer.install()
+    requests = [
+        orjson.dumps(
+            {"inputs": [{"name": "x", "shape": [1, row.size], "datatype": "FP32", "data": row.tolist()}]}
+        )
+        for row in rows[:_PEER_ROWS]
+    ]
+    file = scratch / "requests.jsonl"
+    file.write_bytes(b"\n".join(requests) + b"\n")
+    with mlserver.serving("network", scratch / "model.onnx", scratch, requests[0]) as port:
+
+        def infer_us(batch_size: int) -> float:
+            return mlserver.infer_s("network", port, file, batch_size) / _PEER_ROWS * 1e6
+
+        best = min(_PEER_SIZES, key=infer_us)
+        measures = {"jsonl us": end_to_end, "mlserver us": lambda: infer_us(best)}
+        with _as_the_function_is():
+            samples = alternate(measures, _PEER_ROUNDS, warm_up=0)
+    return ratio(
+        f"{title}: JSON Lines to JSON Lines / `mlserver infer`, {_PEER_ROWS} rows in batches of {best}",
+        samples,
+        lambda m: m["jsonl us"] / m["mlserver us"],
+        target=None,
+    )
 
 
 def _network() -> onnx.ModelProto:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,35 @@ def test_a_picture_is_one_row(batch):
     picture = (MODELS / "digit_image/samples/three.png").read_bytes()
     ended = batching.Batching(predictor).infer("digit_image/three.png", picture)
     check(answers(ended), predictor.predict([picture]))
+
+
+def black(side: int) -> bytes:
+    """A PNG of so many black pixels that packs to a thousandth of them."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    packer = zlib.compressobj()
+    packed = b"".join(packer.compress(bytes(1 + side)) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def test_a_picture_that_unpacks_to_gigabytes_ends_as_a_failed_run(batch):
+    bomb = black(20_000)
+    assert len(bomb) < 2**20
+    digits = batching.Batching(load("digit_image"))
+    ended = digits.infer("digit_image/bomb.png", bomb)
+    assert ended.report["state"] == "failed"
+    assert "1 of 1 rows failed" in ended.report["error"]["message"]
+    assert "pixels" in ended.report["error"]["message"]
+    assert [error["row"] for error in ended.errors] == [0]
+    # Of many pictures it fails alone.
+    picture = (MODELS / "digit_image/samples/three.png").read_bytes()
+    for name, content in (("bomb", bomb), ("three", picture)):
+        digits.s3.put_object(Bucket=batching.INPUT, Key=f"lake/{name}", Body=content)
+    uris = [f"s3://{batching.INPUT}/lake/{name}" for name in ["three"] * 10 + ["bomb"]]
+    ended = digits.infer("digit_image/all.jsonl", forms.jsonl(uris))
+    assert [answer and answer["label"] for answer in answers(ended)] == ["3"] * 10 + [None]

@@ -70,6 +70,7 @@ def every_form(x: np.ndarray, name: str = "logits") -> dict[str, bytes]:
     rows = [row.tolist() for row in x]
     content = table(**{name: x})
     lines = jsonl(rows)
+    cells = csv_table([f"c{i}" for i in range(x.shape[1])], rows)
     return {
         "npy": npy(x),
         "npz": npz(**{name: x}),
@@ -77,7 +78,9 @@ def every_form(x: np.ndarray, name: str = "logits") -> dict[str, bytes]:
         "records.jsonl": jsonl([{name: row} for row in rows]),
         "jsonl.gz": gzip.compress(lines),
         "jsonl.zst": zstd.compress(lines),
-        "csv": csv_table([f"c{i}" for i in range(x.shape[1])], rows),
+        "csv": cells,
+        "csv.gz": gzip.compress(cells),
+        "csv.zst": zstd.compress(cells),
         "parquet": parquet(content),
         "columns.parquet": parquet(table(**{f"c{i}": x[:, i] for i in range(x.shape[1])})),
         "arrow": arrow(content),

@@ -1,6 +1,7 @@
 """The batch result of any file equals the online answers, row by row."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,36 @@ def test_results_come_in_the_inputs_own_form_beside_their_report(batch, form, fo
     assert ended.report["output"]["format"] == format_name
     prefix = f"demo_model/in/rows.{form}/v1/{ended.report['run'][:12]}/"
     assert ended.keys == [f"{prefix}_SUCCESS.json", f"{prefix}rows.{suffix}"]
+
+
+def test_a_report_says_what_ran_and_what_it_took(batch):
+    rows = forms.jsonl([[0, 0, 0, 0]] * 30 + [[1]])
+    report = batch.infer("demo_model/rows.jsonl", rows).report
+    assert {name: report[name] for name in ("state", "model", "version", "rows", "failed_rows", "parts")} == {
+        "state": "succeeded", "model": "demo_model", "version": 1, "rows": 31, "failed_rows": 1, "parts": 1,
+    }  # fmt: skip
+    assert report["input"]["uri"] == "s3://modelet-in/demo_model/rows.jsonl"
+    assert (report["input"]["bytes"], report["input"]["form"]) == (len(rows), "jsonl")
+    results = batch.get(report["output"]["results"]["key"])
+    assert report["output"]["results"]["bytes"] == len(results)
+    assert report["output"]["errors"]["key"].endswith("/rows.jsonl.errors.jsonl")
+    assert set(report["digests"]) == {"manifest.json", "model.ort"}
+    assert report["digests"]["manifest.json"] == "d" * 64
+    assert set(report["timings"]) == {"created_at", "finished_at", "elapsed_s", "busy_s", "infer_s"}
+    assert report["cost_estimate_usd"] > 0
+
+
+def test_what_is_submitted_counts_before_tags_and_tags_before_the_file_beside(batch):
+    beside = b'format = "csv"\nkeep = ["id"]\nfailure_share = 0.3\n'
+    batch.s3.put_object(Bucket="modelet-in", Key="demo_model/r.jsonl.modelet.toml", Body=beside)
+    rows = forms.jsonl([{"id": "a", "logits": [0, 0, 0, 0]}])
+    message = batch.put(
+        "demo_model/r.jsonl", rows, Tagging="modelet%3Aformat=npy&modelet%3Afailure_share=0.2"
+    )
+    answer = batch.handle(replace(message, options={"format": "jsonl"}))
+    ended = batch.ended(answer["run"])
+    assert ended.report["options"] == {"format": "jsonl", "keep": ["id"], "failure_share": 0.2}
+    assert json.loads(ended.results) == {"id": "a", "prediction": [0.25] * 4}
 
 
 @pytest.mark.parametrize("dtype", ["<f8", ">f4", "<i8", "<f2", "|u1"])

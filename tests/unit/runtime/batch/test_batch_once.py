@@ -1,5 +1,6 @@
 """One set of results per input: duplicates, kills, pauses, time-outs and faults change nothing."""
 
+import gzip
 import json
 import random
 from collections import Counter
@@ -9,16 +10,19 @@ from time import monotonic, sleep
 import boto3
 import numpy as np
 import pytest
+from backports import zstd
 from botocore.exceptions import IncompleteReadError
 from support import forms
 from support.batch_faults import survive
 from support.batching import INPUT, Batching, FakeMachine
 from support.manifests import FunctionSession, manifest, specs
 
-from modelet_runtime.batch import messages
+from modelet_runtime.batch import messages, planner
 from modelet_runtime.batch.application import BatchApplication, Call
-from modelet_runtime.batch.forms.base import Limits
+from modelet_runtime.batch.forms.base import Limits, Source
 from modelet_runtime.batch.messages import Message
+from modelet_runtime.batch.options import Options
+from modelet_runtime.batch.records import Part
 from modelet_runtime.manifest import Batch, Signature
 from modelet_runtime.predictor import Predictor
 from modelet_runtime.steps import pipeline
@@ -28,7 +32,19 @@ RNG = np.random.default_rng(5)
 ROWS = RNG.random((300, 4)).astype(np.float32)
 EXPECTED = np.exp(ROWS) / np.exp(ROWS).sum(1, keepdims=True)
 # Every form that can be taken up where it was left.
-RESUMED = ["jsonl", "csv", "npy", "npz", "parquet", "arrow", "stream.arrow", "jsonl.gz", "jsonl.zst"]
+RESUMED = [
+    "jsonl",
+    "csv",
+    "npy",
+    "npz",
+    "parquet",
+    "arrow",
+    "stream.arrow",
+    "jsonl.gz",
+    "jsonl.zst",
+    "csv.gz",
+    "csv.zst",
+]
 
 
 def check(ended, rows=EXPECTED):
@@ -179,10 +195,6 @@ def test_a_worker_hears_of_cancellation_while_it_works(aws, predictor):
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "npy", "parquet"])
 def test_parts_side_by_side_join_to_what_one_worker_makes(aws, predictor, form):
-    from modelet_runtime.batch import planner
-    from modelet_runtime.batch.forms.base import Source
-    from modelet_runtime.batch.options import Options
-
     machine = FakeMachine()
     batch = Batching(predictor, machine=machine)
     rows = [row.tolist() for row in ROWS]
@@ -198,8 +210,6 @@ def test_parts_side_by_side_join_to_what_one_worker_makes(aws, predictor, form):
     slices = planner.split(source, found, 1500, Limits())
     assert len(slices) > 2
     run, _ = batch.application._planned(ref, {})
-    from modelet_runtime.batch.records import Part
-
     parts = [Part(run.run, number, slice=cut, bytes_total=1) for number, cut in enumerate(slices)]
     batch.store.create(replace(run, parts=len(parts)), parts)
     assert batch.handle(message)["state"] == "running"
@@ -218,6 +228,37 @@ def test_parts_side_by_side_join_to_what_one_worker_makes(aws, predictor, form):
     read = forms.read_back(ended.results, "jsonl")
     assert read.pop(250) is None
     np.testing.assert_allclose(np.array(read), EXPECTED, rtol=1e-4)
+
+
+def test_a_list_of_objects_is_split_and_joined_too(aws, predictor):
+    machine = FakeMachine()
+    batch = Batching(predictor, machine=machine, limits=SMALL)
+    for number, row in enumerate(ROWS[:60]):
+        batch.s3.put_object(Bucket=INPUT, Key=f"lake/{number}", Body=json.dumps(row.tolist()).encode())
+    uris = forms.jsonl([f"s3://{INPUT}/lake/{number}" for number in range(60)])
+    message = batch.put("demo_model/all.jsonl", uris)
+    ref = batch.around.inputs.head(message.ref.key)[0]
+    source = Source(batch.around.inputs, ref)
+    found = planner.look(source, Options(), predictor.pipeline.media_types, Limits())
+    assert found.form == "manifest"
+    slices = planner.split(source, found, 400, Limits())
+    assert len(slices) > 2
+    run, _ = batch.application._planned(ref, {})
+    parts = [Part(run.run, number, slice=cut, bytes_total=1) for number, cut in enumerate(slices)]
+    batch.store.create(replace(run, parts=len(parts)), parts)
+    for number in range(len(parts)):
+        assert batch.handle(Message("part", run=run.run, part=number))["state"] == "done"
+    assert batch.handle(Message("join", run=run.run))["state"] == "succeeded"
+    check(batch.ended(run.run), EXPECTED[:60])
+
+
+def test_a_packed_manifest_is_one_too(batch):
+    batch.s3.put_object(Bucket=INPUT, Key="lake/0", Body=b"[0, 0, 0, 0]")
+    uris = forms.jsonl([f"s3://{INPUT}/lake/0"] * 3)
+    for suffix, packed in (("gz", gzip.compress(uris)), ("zst", zstd.compress(uris))):
+        ended = batch.infer(f"demo_model/all.jsonl.{suffix}", packed)
+        assert (ended.report["input"]["form"], ended.report["rows"]) == ("manifest", 3)
+        assert ended.report["state"] == "succeeded"
 
 
 def test_a_big_input_goes_to_the_state_machine(aws, predictor):

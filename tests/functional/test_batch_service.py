@@ -1,24 +1,40 @@
 """Batch inference on one machine: files go into a bucket, results come out; all that is between is real."""
 
 import json
+import os
+import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 from support import forms
 from support.artifacts import write_version
 from support.batch_service import BatchService, batch_service, until, with_batch
 from support.graphs import softmax
+from support.service import running
 
 from modelet.aliases.moves import promote, rollback
 from modelet.repository import ModelFolder, Repository, served_version
 from modelet_runtime.manifest import Batch
 
+MODELET = (sys.executable, "-c", "import modelet.cli; modelet.cli.main()")
+# As a person starts it; `running` gives the models and a port first.
+SERVE = """
+import sys
+import modelet.cli
+models, port, *options = sys.argv[1:]
+sys.argv = ["modelet", "serve", "--models", models, "--port", port, *options]
+modelet.cli.main()
+"""
 MODELS = Path(__file__).parents[2] / "model_artifacts"
 RNG = np.random.default_rng(3)
 ROWS = RNG.random((300, 4)).astype(np.float32)
@@ -50,7 +66,7 @@ def service(models: Path) -> Iterator[BatchService]:
 def command(service: BatchService, models: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     options = ("--endpoint-url", service.s3_url, "--models", str(models))
     return subprocess.run(
-        [sys.executable, "-c", "import modelet.cli; modelet.cli.main()", "batch", *arguments, *options],
+        [*MODELET, "batch", *arguments, *options],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -61,7 +77,9 @@ def check(service: BatchService, run, report, rows=EXPECTED) -> None:
     np.testing.assert_allclose(np.array(actual, float), rows, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "npy", "parquet", "arrow", "jsonl.gz"])
+@pytest.mark.parametrize(
+    "form", ["jsonl", "csv", "npy", "npz", "parquet", "arrow", "jsonl.gz", "jsonl.zst", "csv.zst"]
+)
 def test_a_file_of_rows_becomes_a_file_of_answers(service: BatchService, form: str):
     run, report = service.infer(f"demo_model/forms/rows.{form}", forms.every_form(ROWS)[form])
     check(service, run, report)
@@ -212,9 +230,78 @@ def test_a_run_that_waits_is_cancelled_and_leaves_no_results(service: BatchServi
     assert command(service, models, "wait", runs()[0]).returncode == 1
 
 
+def test_an_account_is_used_by_the_outputs_of_its_stacks(service: BatchService, models: Path, tmp_path: Path):
+    """The way to AWS, with the local service's buckets, table and queues in an account's place."""
+    queue = service.client("sqs").get_queue_url(QueueName="modelet-batch-demo_model-2")["QueueUrl"]
+    shared = {"BatchInput": "modelet-in", "BatchOutput": "modelet-out", "BatchTable": "modelet-batch"}
+    own = {"Model": "demo_model", "BatchQueue": queue, "BatchQueue2": queue}
+    for stack, outputs in (("modelet-prod-batch", shared), ("modelet-prod-model-demo-model", own)):
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        }
+        service.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    rows = ROWS[:40].tolist()
+    rows[3] = [1.0]
+    (tmp_path / "far.jsonl").write_bytes(forms.jsonl(rows))
+
+    def there(*arguments: str) -> Any:
+        done = subprocess.run(
+            [*MODELET, "batch", *arguments, "--stage", "prod", "--models", str(models), "--json"],
+            env={**os.environ, "AWS_ENDPOINT_URL": service.s3_url, "AWS_DEFAULT_REGION": "us-east-1",
+                 "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    run = there("submit", "demo_model", str(tmp_path / "far.jsonl"), "--wait")
+    assert (run["state"], run["rows"], run["failed_rows"]) == ("succeeded", 40, 1)
+    assert there("status", run["run"])["results"] == run["results"]
+    again = there("wait", there("retry", run["run"], "--failed-only")["run"])
+    assert (again["state"], again["rows"], again["failed_rows"]) == ("succeeded", 1, 1)
+
+
+def test_a_terminal_shows_a_bar_until_the_run_is_over(service: BatchService, models: Path):
+    version = service.put("demo_model/bar.npy", forms.npy(RNG.random((1_000_000, 4)).astype(np.float32)))
+    near, far = pty.openpty()
+    with subprocess.Popen(
+        [*MODELET, "batch", "wait", "s3://modelet-in/demo_model/bar.npy",
+         "--endpoint-url", service.s3_url, "--models", str(models)],
+        stdout=subprocess.PIPE, stderr=far, text=True, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    ) as process:  # fmt: skip
+        os.close(far)
+        shown = b""
+        with suppress(OSError):  # what Linux says when the other end is closed
+            while piece := os.read(near, 4096):
+                shown += piece
+        os.close(near)
+        assert process.stdout is not None
+        assert "succeeded  1000000 rows" in process.stdout.read()
+    assert process.returncode == 0
+    run, _ = service.ended("demo_model/bar.npy", version)
+    assert run.run[:12] in shown.decode()
+    assert "\u2501" in shown.decode()  # a heavy line
+
+
+def test_s3_listens_where_the_person_said(models: Path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with running(models, "--s3-port", str(port), script=SERVE) as started:
+        until(lambda: any(f"batch http://127.0.0.1:{port}" in line for line in started.lines), started)
+        for secret in ("any", "other"):
+            s3 = boto3.client(
+                "s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="eu-central-1",
+                aws_access_key_id=secret, aws_secret_access_key=secret,
+            )  # fmt: skip
+            names = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+            assert names == {"modelet-in", "modelet-out"}
+
+
 def test_without_a_service_the_commands_say_what_to_do(models: Path, tmp_path: Path):
     done = subprocess.run(
-        [sys.executable, "-c", "import modelet.cli; modelet.cli.main()", "batch", "status", "--url", "http://127.0.0.1:1"],
+        [*MODELET, "batch", "status", "--url", "http://127.0.0.1:1"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1

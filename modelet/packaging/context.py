@@ -32,7 +32,7 @@ from modelet_runtime.manifest import FILE_NAME, ONNX_FILE, ORT_FILE
 MODEL = "opt/model"
 # The option layers of every image: any model may have jobs, which call AWS. Decision 0196.
 IN_EVERY_IMAGE = frozenset({"aws"})
-# What people and the toolchain read; of the graph's two forms the function loads one, or none for a GPU.
+# What people and the toolchain read; of the graph's two forms the function loads one, or none.
 _TOOLCHAIN_ONLY = frozenset({ORT_FILE, ONNX_FILE, "golden.json", "passport.json", "README.md"})
 # Uncompressed, all layers together.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
@@ -157,7 +157,8 @@ def _model(workshop: Workshop, version: Version) -> Archive:
 def _shipped(version: Version) -> list[str]:
     """The files of a version that its function reads, besides the manifest."""
     manifest = version.manifest
-    loaded = {manifest.graph.file} if manifest.target == "cpu" else set()
+    loads_graph = manifest.endpoint is None or manifest.endpoint.cpu_twin
+    loaded = {manifest.graph.file} if loads_graph else set()
     return sorted(set(manifest.files) - (_TOOLCHAIN_ONLY - loaded))
 
 

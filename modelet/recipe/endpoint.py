@@ -61,10 +61,18 @@ class Endpoint(Section):
         description="How long an inference may take: at most 60 with mode realtime.",
     )
 
+    cpu_twin: bool = Field(
+        default=_DEFAULTS.cpu_twin,
+        description="Whether the function has the graph too, and answers while the endpoint cannot; not for"
+        " graphs that a CPU takes too long for.",
+    )
+
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
         if self.mode == "realtime" and (self.min_instances == 0 or self.timeout_s > _REALTIME_S):
             raise ValueError(f"mode realtime has at least 1 instance and at most {_REALTIME_S} s of time")
+        if self.mode == "async" and self.group:
+            raise ValueError("mode async has no group: asynchronous calls cannot name one of several models")
         if self.min_instances > self.max_instances:
             raise ValueError("min_instances is more than max_instances")
         if any(not 1 <= size <= self.max_batch_size for size in self.preferred_batch_sizes):

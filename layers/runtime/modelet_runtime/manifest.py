@@ -19,6 +19,9 @@ FILE_NAME = "manifest.json"
 ORT_FILE = "model.ort"
 ONNX_FILE = "model.onnx"
 
+# The mode of an endpoint whose answers come later.
+ASYNC = "async"
+
 _T = TypeVar("_T")
 
 
@@ -142,6 +145,7 @@ class Endpoint:
         instances: Copies of the graph per GPU, which run side by side.
         accelerator: `none` is ONNX Runtime's CUDA provider, `tensorrt` compiles the graph with TensorRT.
         timeout_s: How long one inference may take.
+        cpu_twin: Whether the function has the graph too, and answers while the endpoint cannot.
     """
 
     mode: str = "realtime"
@@ -155,6 +159,7 @@ class Endpoint:
     instances: int = 1
     accelerator: str = "none"
     timeout_s: int = 29
+    cpu_twin: bool = True
 
 
 @dataclass(frozen=True, slots=True)

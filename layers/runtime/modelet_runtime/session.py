@@ -7,6 +7,8 @@ from typing import Protocol
 from modelet_runtime.manifest import Signature
 from modelet_runtime.tensor import Tensor
 
+# Who answers in place of an endpoint.
+CPU = "cpu"
 # Who ran the graph of the current request, where it was not whom the model is meant for.
 served_by: ContextVar[str | None] = ContextVar("served_by", default=None)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 # One vCPU is credited for each 1,769 MiB.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MIB_PER_VCPU = 1769
+# The variable that names a function's endpoint.
+ENDPOINT = "MODELET_ENDPOINT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Settings:
             spinning=environ.get("MODELET_SPINNING", "0") != "0",
             library=Path(environ["MODELET_ORT_LIBRARY"]) if "MODELET_ORT_LIBRARY" in environ else None,
             snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
-            endpoint=environ.get("MODELET_ENDPOINT"),
+            endpoint=environ.get(ENDPOINT),
             endpoint_model=environ.get("MODELET_ENDPOINT_MODEL"),
             jobs=JobsSettings.from_environment(environ),
         )

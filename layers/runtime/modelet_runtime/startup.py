@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from modelet_runtime.digests import verify
 from modelet_runtime.errors import ModeletError
-from modelet_runtime.manifest import ONNX_FILE, ORT_FILE, Manifest
+from modelet_runtime.manifest import ASYNC, ONNX_FILE, ORT_FILE, Manifest
 from modelet_runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ class Loading(Thread):
 
             return opening.submission(jobs, manifest.name, manifest.version)
 
-        is_queued = manifest.endpoint is not None and manifest.endpoint.mode == "async"
+        about = manifest.endpoint
+        # A twin answers at times: then the session says who can wait for an answer.
+        is_queued = about is not None and about.mode == ASYNC and not about.cpu_twin
         return Asynchronous(open_jobs, always=is_queued and self._settings.endpoint is not None)
 
     def _load(self) -> None:

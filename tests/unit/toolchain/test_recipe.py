@@ -58,6 +58,7 @@ def document(**sections):
         (document(endpoint={"mode": "batch"}), "endpoint.mode: should be 'realtime' or 'async'"),
         (document(endpoint={"min_instances": 0}), "endpoint: mode realtime has at least 1 instance"),
         (document(endpoint={"timeout_s": 61}), "endpoint: mode realtime has .* at most 60 s"),
+        (document(endpoint={"mode": "async", "group": "vision"}), "endpoint: mode async has no group"),
         (document(endpoint={"min_instances": 3}), "endpoint: min_instances is more than max_instances"),
         (document(endpoint={"preferred_batch_sizes": [65]}), "preferred_batch_sizes are from 1 to max"),
         (document(endpoint={"instance_type": "g5"}), "endpoint.instance_type: "),

@@ -5,6 +5,7 @@ from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from modelet_runtime.endpoint import api
 from modelet_runtime.endpoint.faults import EndpointUnavailable, of_response
 from modelet_runtime.errors import DeadlineExceeded
 
@@ -53,16 +54,8 @@ class SageMakerClient:
     """
 
     def __init__(self, endpoint: str, model: str | None = None, url: str | None = None) -> None:
-        # Only functions in front of an endpoint pay for these imports.
-        from botocore.config import Config  # noqa: PLC0415
-
-        from modelet_runtime.aws import client_factory  # noqa: PLC0415
-
         # Retries are ours: botocore's know nothing of the request's deadline.
-        config = Config(
-            connect_timeout=_CONNECT_S, read_timeout=_LONGEST_S, retries={"total_max_attempts": 1}
-        )
-        self._api = client_factory()("sagemaker-runtime", config, url)
+        self._api = api.client("sagemaker-runtime", _CONNECT_S, _LONGEST_S, url=url)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="modelet-endpoint")
         self._fixed: dict[str, Any] = {"EndpointName": endpoint}
         if model is not None:

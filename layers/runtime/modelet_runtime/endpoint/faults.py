@@ -3,6 +3,7 @@
 the graph refused the values         400 inference_rejected
 waking, throttled, gone, nonsense    503 endpoint_unavailable, with Retry-After
 no answer in time                    504 deadline_exceeded
+answers only jobs, and this is none  501 unsupported_extension
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from modelet_runtime.errors import InferenceRejected, ModeletError, NotReady
+from modelet_runtime.errors import InferenceRejected, ModeletError, NotReady, UnsupportedExtension
 
 # Codes of InvokeEndpoint after which the same request may well be answered, and how long that takes.
 # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
@@ -30,6 +31,22 @@ class EndpointUnavailable(NotReady):
     """The endpoint cannot answer now: it wakes, is busy, is not there, or answered nonsense."""
 
     code = "endpoint_unavailable"
+
+
+class JobNeeded(EndpointUnavailable):
+    """The endpoint takes its time, so only a job can wait for it; where jobs are, the request becomes one."""
+
+    status = 501
+    code = UnsupportedExtension.code
+    retryable = False
+
+    def __init__(self) -> None:
+        super().__init__("this model answers later, as a job, and jobs are not configured here")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """None: it is of no use to ask again."""
+        return {}
 
 
 def of_response(response: Mapping[str, Any]) -> ModeletError:
@@ -52,6 +69,17 @@ def _of_model(status: int, message: str) -> ModeletError:
     if status == HTTPStatus.BAD_REQUEST:
         return InferenceRejected(_text(message))
     return EndpointUnavailable(f"the model's server failed with status {status}", 1)
+
+
+def of_failure(body: bytes) -> ModeletError:
+    """The error for what an asynchronous endpoint left in place of an answer: the server's words, no status.
+
+    Triton says in JSON what it makes of a request; whatever else fails on the way says it otherwise.
+    """
+    try:
+        return InferenceRejected(str(orjson.loads(body)["error"])[:_LONGEST_TEXT])
+    except (ValueError, TypeError, KeyError):
+        return EndpointUnavailable("the model's server failed", 1)
 
 
 def _text(message: str) -> str:

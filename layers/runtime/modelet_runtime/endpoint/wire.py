@@ -7,6 +7,7 @@ Source: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/
 """
 
 from collections.abc import Mapping, Sequence
+from json import JSONDecoder
 from typing import Any
 
 from modelet_runtime.endpoint.faults import EndpointUnavailable
@@ -64,7 +65,7 @@ class Wire:
         try:
             tensors = _read(body, media_type)
             return [self._received(tensors[name], name) for name in output_names or self._outputs]
-        except (ClientError, KeyError, TypeError, ValueError) as error:
+        except (ClientError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise EndpointUnavailable("the endpoint gave an answer that is none") from error
 
     def _sent(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -83,7 +84,7 @@ class Wire:
 def _read(body: bytes, media_type: str) -> Mapping[str, Tensor]:
     """Every tensor of an answer, by name; those without binary data are JSON."""
     media = MediaType.parse(media_type)
-    length = int(media.parameters.get(LENGTH, len(body)))
+    length = int(media.parameters.get(LENGTH) or _header_length(body))
     view = memoryview(body)
     reader = BinaryReader(view[length:])
     tensors = {}
@@ -97,6 +98,12 @@ def _read(body: bytes, media_type: str) -> Mapping[str, Tensor]:
             tensors[name] = reader.read(name, datatype, shape, size)
     reader.finish()
     return tensors
+
+
+def _header_length(body: bytes) -> int:
+    """Where the JSON part of an answer ends whose media type does not say so, as that of a stored one may."""
+    # Latin-1 has one character for each byte, so positions in the text are positions in the body.
+    return JSONDecoder().raw_decode(body.decode("latin-1"))[1]
 
 
 def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:

@@ -12,6 +12,7 @@ from support.artifacts import write_version
 
 from modelet_runtime import startup
 from modelet_runtime.http.messages import Request
+from modelet_runtime.manifest import Endpoint
 from modelet_runtime.settings import Settings
 
 ROW = {"inputs": [{"name": "logits", "shape": [1, 4], "datatype": "FP32", "data": [0, 0, 0, 0]}]}
@@ -23,7 +24,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "any")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -50,7 +51,7 @@ def test_the_version_s_own_graph_answers_where_the_endpoint_cannot(tmp_path: Pat
 
 @pytest.mark.usefixtures("nobody")
 def test_without_a_twin_the_caller_is_told_when_to_come_again(tmp_path: Path):
-    write_version(tmp_path, graphs.softmax(), "demo_softmax")
+    write_version(tmp_path, graphs.softmax(), "demo_softmax", endpoint=Endpoint(cpu_twin=False))
     (tmp_path / "model.ort").unlink()
 
     answer = infer(tmp_path)
@@ -58,6 +59,28 @@ def test_without_a_twin_the_caller_is_told_when_to_come_again(tmp_path: Path):
     assert answer.status == 503
     assert json.loads(answer.body)["code"] == "endpoint_unavailable"
     assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.usefixtures("nobody")
+def test_an_asynchronous_model_without_jobs_says_that_it_needs_them(tmp_path: Path):
+    endpoint = Endpoint(mode="async", min_instances=0)
+    write_version(tmp_path, graphs.softmax(), "demo_softmax", target="gpu", endpoint=endpoint)
+
+    answer = infer(tmp_path)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (501, "unsupported_extension")
+    assert "as a job" in json.loads(answer.body)["error"]
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_such_a_model_does_not_take_is_refused_at_once(tmp_path: Path):
+    endpoint = Endpoint(mode="async", min_instances=0)
+    write_version(tmp_path, graphs.identity(), "demo_softmax", target="gpu", endpoint=endpoint)
+
+    answer = infer(tmp_path)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "unknown_tensor")
 
 
 def test_the_environment_names_the_endpoint():

@@ -16,7 +16,7 @@ from modelet.packaging.errors import ImageTooLarge, LayerRefused, VersionIncompl
 from modelet.packaging.layer import Workshop
 from modelet.packaging.platforms import Architecture
 from modelet.repository import Version
-from modelet_runtime.manifest import ONNX_FILE, FileDigest, Graph, Proof, Resources
+from modelet_runtime.manifest import ONNX_FILE, Endpoint, FileDigest, Graph, Proof, Resources
 
 FILES = {"model.ort": b"weights", "model.onnx": b"graph", "golden.json": b"{}", "passport.json": b"{}"}
 
@@ -94,10 +94,16 @@ def test_hooks_go_along_with_their_bytecode(workshop: Workshop, project: Path) -
     assert packed["opt/model/__pycache__/hooks.cpython-313.pyc"] == b"compiled x = 1"
 
 
-def test_a_model_for_the_gpu_leaves_its_graph_to_the_endpoint(workshop: Workshop, project: Path) -> None:
-    staged = context.stage(workshop, write_version(project, "file_type", target="gpu"))
+def test_a_model_for_the_gpu_has_its_graph_for_the_twin_alone(workshop: Workshop, project: Path) -> None:
+    twin = write_version(project, "file_type", target="gpu", endpoint=Endpoint())
+    none = write_version(project, "digit_image", target="gpu", endpoint=Endpoint(cpu_twin=False))
 
-    assert set(members(staged.folder / "model.tar")) == {"opt/model/manifest.json"}
+    alone = members(context.stage(workshop, none).folder / "model.tar")
+    assert set(alone) == {"opt/model/manifest.json"}
+    assert set(members(context.stage(workshop, twin).folder / "model.tar")) == {
+        "opt/model/manifest.json",
+        "opt/model/model.ort",
+    }
 
 
 def test_models_share_everything_but_themselves(workshop: Workshop, project: Path) -> None:

@@ -55,7 +55,7 @@ def show_openapi() -> dict[str, Any]:
 @app.route("/v2", method=_READ)
 def show_server() -> dict[str, Any]:
     """Server metadata."""
-    return documents.server()
+    return documents.server(_index.served_by)
 
 
 @app.route("/v2/health/live", method=_READ)

@@ -38,6 +38,7 @@ class Index:
         manifests: One per version.
         latency_ms: The median a version's passport found, by name and version, where one is known.
         live: The version that answers whoever names none, by name; the highest where none is given.
+        served_by: Who answers for a model, by name, where it is not whom the model is meant for.
     """
 
     def __init__(
@@ -45,16 +46,18 @@ class Index:
         manifests: list[Manifest],
         latency_ms: Mapping[str, Mapping[str, float]] | None = None,
         live: Mapping[str, int] | None = None,
+        served_by: Mapping[str, str] | None = None,
     ) -> None:
         self._manifests = sorted(manifests, key=lambda manifest: (manifest.name, manifest.version))
         highest = {manifest.name: manifest for manifest in self._manifests}
         chosen = {m.name: m for m in self._manifests if (live or {}).get(m.name) == m.version}
         self._live = highest | chosen
         self._latency_ms = latency_ms or {}
+        self.served_by = served_by or {}
 
     @classmethod
     def load(cls, path: Path) -> "Index":
-        """Read `{"models": [manifest, ...]}`; `"latency_ms"` and `"live"` may be there, by name.
+        """Read `{"models": [manifest, ...]}`; beside it may be what the constructor takes, by name.
 
         Raises:
             ArtifactError: The file cannot be read, or is something else.
@@ -62,7 +65,8 @@ class Index:
         try:
             document = json.loads(path.read_bytes())
             manifests = [Manifest.from_dict(each, str(path)) for each in document["models"]]
-            return cls(manifests, document.get("latency_ms"), document.get("live"))
+            about = (document.get(key) for key in ("latency_ms", "live", "served_by"))
+            return cls(manifests, *about)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: expected an index of manifests, got {error!r}") from error
 

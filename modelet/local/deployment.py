@@ -17,6 +17,8 @@ from modelet.local.router import CATALOG, Serving, Target
 from modelet.repository import VERSIONS, ModelFolder, Repository, Version
 from modelet_runtime.aliases import FILE_NAME
 from modelet_runtime.manifest import Manifest
+from modelet_runtime.session import CPU
+from modelet_runtime.settings import ENDPOINT
 
 # Of a file or folder: which one it is, how long, and when it was last written. None is not there.
 Stamp = tuple[int, int, int] | None
@@ -173,7 +175,11 @@ class Deployment(Mapping[str, Serving]):
         """The catalog, over an index of its own: one before it may still be reading its."""
         self._indexes += 1
         index = self._scratch / f"index-{self._indexes}.json"
-        Fleet(self._shelves).write_index(index)
+        fleet = Fleet(self._shelves)
+        # A version for a GPU whose function hears of no endpoint runs its graph itself.
+        alone = [version for version in fleet.for_gpu if ENDPOINT not in self._about(version)]
+        twins = {version.manifest.name: CPU for version in alone}
+        fleet.write_index(index, twins)
         return self._new(catalog(index, self._shared))
 
     async def _publish(self, functions: Iterable[Function]) -> None:

@@ -90,12 +90,18 @@ class Fleet:
         """The version of each model that answers when none is named."""
         return {name: shelf.standing.live for name, shelf in self.shelves.items() if shelf.standing.live}
 
-    def write_index(self, path: Path) -> None:
-        """Write the manifests of all versions and what is known of them besides, for the catalog."""
+    def write_index(self, path: Path, served_by: Mapping[str, str] | None = None) -> None:
+        """Write the manifests of all versions and what is known of them besides, for the catalog.
+
+        Args:
+            path: The file.
+            served_by: Who answers for a model, by name, where it is not whom the model is meant for.
+        """
         shelves = self.shelves.values()
         index = {
             "models": [manifest.to_dict() for shelf in shelves for manifest in shelf.manifests.values()],
             "live": {name: version.number for name, version in self.live.items()},
+            "served_by": dict(served_by or {}),
             "latency_ms": {
                 shelf.name: {str(n): found for n, v in shelf.versions.items() if (found := _latency_ms(v))}
                 for shelf in shelves

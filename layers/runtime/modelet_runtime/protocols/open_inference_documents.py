@@ -6,7 +6,7 @@ Sources:
     https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_model_configuration.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelet_runtime import __version__
@@ -20,9 +20,14 @@ EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "sc
 _NEVER = {"count": 0, "ns": 0}
 
 
-def server() -> Document:
-    """Server metadata."""
-    return {"name": "modelet", "version": __version__, "extensions": EXTENSIONS}
+def server(served_by: Mapping[str, str] | None = None) -> Document:
+    """Server metadata.
+
+    Args:
+        served_by: Who answers for a model, by name, where it is not whom the model is meant for.
+    """
+    document: Document = {"name": "modelet", "version": __version__, "extensions": EXTENSIONS}
+    return document | {"parameters": {"served_by": {**served_by}}} if served_by else document
 
 
 def health() -> Document:

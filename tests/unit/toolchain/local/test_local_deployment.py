@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from modelet.aliases.moves import promote, rollback
 from modelet.local.deployment import Deployment
 from modelet.local.process import FunctionSpec
 from modelet.local.router import CATALOG, Serving, Target
-from modelet.repository import ModelFolder, Repository
+from modelet.repository import ModelFolder, Repository, Version
 from modelet_runtime.aliases import FILE_NAME
 
 
@@ -40,11 +40,16 @@ class Fake:
 class Watched:
     """A deployment of one folder of models, with fakes for functions."""
 
-    def __init__(self, root: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        scratch: Path,
+        about: Callable[[Version], Mapping[str, str]] = lambda version: {},
+    ) -> None:
         self.root = root
         self.said: list[str] = []
         self.functions: list[Fake] = []
-        self.deployment = Deployment(Repository(root), scratch, self._start, self.said.append)
+        self.deployment = Deployment(Repository(root), scratch, self._start, self.said.append, about=about)
 
     def _start(self, spec: FunctionSpec) -> Any:
         self.functions.append(Fake(spec))
@@ -152,6 +157,20 @@ async def test_the_catalog_is_told(root: Path, watched: Callable[[], Watched]) -
     await asyncio.sleep(0)
     await it.deployment.close()
     assert (old.happened, new.happened) == (["retired"], ["closed"])
+
+
+@in_loop
+async def test_the_catalog_is_told_whom_the_cpu_twin_serves(tmp_path: Path, root: Path) -> None:
+    add(root, 1, "alone_a", target="gpu")
+    add(root, 1, "served_b", target="gpu")
+    add(root, 1, "plain_c")
+    (tmp_path / "scratch").mkdir()
+
+    def about(version: Version) -> dict[str, str]:
+        return {"MODELET_ENDPOINT": "live"} if version.manifest.name == "served_b" else {"OTHER": "1"}
+
+    it = Watched(root, tmp_path / "scratch", about)
+    assert it.index()["served_by"] == {"alone_a": "cpu"}
 
 
 @in_loop

@@ -35,12 +35,22 @@ def serve(
         typer.Option(min=0, max=1, help="Share of batch events that come twice, to see that nothing does."),
     ] = 0.0,
     webhook: Annotated[str | None, typer.Option(help="A URL that hears of every job that has ended.")] = None,
+    endpoint_idle_s: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Endpoints that may have no instance go to zero after so long without a request."
+        ),
+    ] = None,
+    endpoint_wake_s: Annotated[
+        float, typer.Option(min=0, help="How long endpoints take from zero into service.")
+    ] = 0.0,
 ) -> None:
     """Serve all models on this machine, as they run in the cloud; Ctrl-C stops everything.
 
     What is built, promoted or rolled back meanwhile counts with the next request.
     """
     from modelet.local.aws.batches import BatchSettings
+    from modelet.local.endpoint.endpoints import EndpointSettings
     from modelet.local.service import serve as serve_models
 
     batch = BatchSettings(port=s3_port, duplicates=duplicates)
@@ -52,6 +62,7 @@ def serve(
         access_log=access_log,
         batch=batch,
         webhook=webhook,
+        endpoint=EndpointSettings(endpoint_idle_s, endpoint_wake_s),
     )
 
 

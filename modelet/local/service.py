@@ -17,7 +17,7 @@ from modelet.local.aws.cloud import Cloud
 from modelet.local.aws.event_queue import Invoke
 from modelet.local.aws.wishes import needs_aws, until_up
 from modelet.local.deployment import Deployment
-from modelet.local.endpoint.endpoints import Endpoints
+from modelet.local.endpoint.endpoints import Endpoints, EndpointSettings
 from modelet.local.examples import batch_commands, commands
 from modelet.local.fleet import Fleet
 from modelet.local.function import Function
@@ -41,6 +41,7 @@ class Service:
         access_log: Whether each request is shown, with the version and alias that answered.
         batch: How files of buckets are inferred.
         webhook: Who hears of jobs that have ended.
+        endpoint: How the endpoints of models for a GPU behave.
 
     Attributes:
         url: Where it listens.
@@ -56,6 +57,7 @@ class Service:
         access_log: bool = False,
         batch: BatchSettings | None = None,
         webhook: str | None = None,
+        endpoint: EndpointSettings | None = None,
     ) -> None:
         self._repository = repository
         self._console = console
@@ -65,6 +67,7 @@ class Service:
         self._access_log = access_log
         self._batch = batch
         self._webhook = webhook
+        self._endpoint = endpoint
         self._stack = AsyncExitStack()
         self.url = ""
 
@@ -81,7 +84,9 @@ class Service:
             fleet = Fleet.of(self._repository.models())
             cloud = Cloud(self._batch.port if self._batch else None, self._find, self._webhook)
             await stack.enter_async_context(cloud)
-            endpoints = await stack.enter_async_context(Endpoints(fleet.for_gpu, self.say))
+            endpoints = await stack.enter_async_context(
+                Endpoints(fleet.for_gpu, self.say, cloud, self._find, self._endpoint)
+            )
 
             def start(spec: FunctionSpec) -> Function:
                 return Function(spec, scratch, logs, metrics)
@@ -98,7 +103,7 @@ class Service:
             self._deployment = deployment
 
             async def prepare(request: web.Request) -> None:
-                if needs_aws(request):
+                if endpoints.need_aws or needs_aws(request):
                     await until_up(cloud.resources)
 
             gateway = Gateway(
@@ -174,6 +179,7 @@ def serve(
     access_log: bool = False,
     batch: BatchSettings | None = None,
     webhook: str | None = None,
+    endpoint: EndpointSettings | None = None,
 ) -> None:
     """Serve all models until Ctrl-C, SIGTERM or the end of the terminal.
 
@@ -186,13 +192,16 @@ def serve(
         access_log: As in `Service`.
         batch: As in `Service`.
         webhook: As in `Service`.
+        endpoint: As in `Service`.
 
     Raises:
         Refused: There is no such folder, or the port is taken.
     """
     repository = Repository(models)
     fleet = Fleet.of(repository.models())
-    service = Service(repository, console or Console(), port, host, snap_start, access_log, batch, webhook)
+    service = Service(
+        repository, console or Console(), port, host, snap_start, access_log, batch, webhook, endpoint
+    )
     asyncio.run(_serve(service, fleet))
 
 

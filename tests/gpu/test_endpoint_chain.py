@@ -1,20 +1,17 @@
 """A function's session, boto3, SageMaker's runtime API and a real Triton server, in one chain."""
 
 import json
-import struct
 from concurrent.futures import ThreadPoolExecutor
-from random import Random
 from urllib.request import urlopen
 
 import pytest
 from support.triton import MODELS, Chain
 
-from modelet.local.endpoint.faults import FAULTS, Fault, Faults
-from modelet.local.endpoint.sagemaker import Endpoint
+from modelet.local.endpoint.states import Endpoint
 from modelet_runtime.endpoint.breaker import Breaker
 from modelet_runtime.endpoint.faults import EndpointUnavailable
 from modelet_runtime.endpoint.retry import Retry
-from modelet_runtime.errors import DeadlineExceeded, InferenceRejected
+from modelet_runtime.errors import InferenceRejected
 from modelet_runtime.tensor import DATATYPES, Tensor
 
 ADD, LOOKUP, FIXED = (MODELS[name][0] for name in ("add_scale", "name_lookup", "fixed_shape"))
@@ -91,28 +88,3 @@ def test_rows_of_many_callers_run_together(chain: Chain):
 def statistics(chain: Chain) -> dict[str, int]:
     with urlopen(f"{chain.triton.url}/v2/models/add_scale/stats") as answer:
         return json.load(answer)["model_stats"][0]
-
-
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_thousand_requests_at_an_endpoint_with_faults(chain: Chain, kind: Fault):
-    """Each gets its own right answer, or a clean 503 or 504; none takes longer than it may."""
-    faults = Faults(0.3, (kind,), slow_s=0.3, random=Random(20261123))
-    chain.api.add(Endpoint(kind, chain.triton.url, ("add_scale",), faults=faults))
-    session = chain.session(
-        ADD, kind, retry=Retry(2, first_s=0.002, random=Random(1)), breaker=Breaker(failures=4, pause_s=0.01)
-    )
-    outcomes = {"answered": 0, "unavailable": 0, "late": 0}
-    for number in range(1000):
-        a, b = floats("a", (1, 2), number, 1), floats("b", (1, 2), 1, number)
-        try:
-            total, _ = session.run([a, b], timeout_s=0.1)
-        except EndpointUnavailable:
-            outcomes["unavailable"] += 1
-        except DeadlineExceeded:
-            outcomes["late"] += 1
-        else:
-            assert struct.unpack("<2f", total.data) == (number + 1, number + 1)
-            outcomes["answered"] += 1
-
-    assert sum(outcomes.values()) == 1000
-    assert outcomes["answered"] >= 600

@@ -90,3 +90,23 @@ NAMED: Mapping[str, onnx.ModelProto] = {
     "demo_softmax": softmax(),
     "demo_lookup": table_lookup(),
 }
+
+
+def perceptron(inputs: int = 4, hidden: int = 8, classes: int = 3) -> onnx.ModelProto:
+    """Two layers with fixed weights, `probabilities` over `features`, as a framework would export them."""
+
+    def weights(name: str, rows: int, columns: int) -> onnx.TensorProto:
+        values = [((7 * i + 3) % 11 - 5) / 7 for i in range(rows * columns)]
+        return helper.make_tensor(name, TensorProto.FLOAT, [rows, columns], values)
+
+    return model(
+        [
+            helper.make_node("MatMul", ["features", "first"], ["sums"]),
+            helper.make_node("Relu", ["sums"], ["activations"]),
+            helper.make_node("MatMul", ["activations", "second"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+        ],
+        [value("features", TensorProto.FLOAT, ("n", inputs))],
+        [value("probabilities", TensorProto.FLOAT, ("n", classes))],
+        [weights("first", inputs, hidden), weights("second", hidden, classes)],
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +13,16 @@ import onnx
 from aiohttp import web
 
 from modelet.local.endpoint.installation import Installation
-from modelet.local.endpoint.sagemaker import Endpoint, SageMakerRuntime
+from modelet.local.endpoint.sagemaker import SageMakerRuntime
 from modelet.local.endpoint.server import TritonServer
+from modelet.local.endpoint.states import Endpoint
 from modelet_runtime.endpoint import EndpointSession
 from modelet_runtime.endpoint.client import SageMakerClient
 from modelet_runtime.manifest import Manifest
+from modelet_runtime.session import Session
+from modelet_runtime.tensor import DATATYPES, Tensor
 from support.graphs import add_and_scale, model, value
-from support.manifests import manifest, specs
+from support.manifests import FunctionSession, manifest, specs
 
 _T = TypeVar("_T")
 
@@ -104,6 +107,29 @@ MODELS = {
 }
 
 
+def twin() -> Session:
+    """`add_scale` in this process."""
+
+    def add(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        total = [sum(pair) for pair in zip(*(tensor.values() for tensor in inputs.values()), strict=True)]
+        return [Tensor.from_values("sum", DATATYPES["FP32"], inputs["a"].shape, total)]
+
+    return FunctionSession(MODELS["add_scale"][0].signature, add)
+
+
+@contextmanager
+def listening(loop: Loop, api: SageMakerRuntime) -> Iterator[str]:
+    """Serve the API; gives its URL."""
+    runner = web.AppRunner(api.application(), access_log=None)
+    loop.run(runner.setup())
+    try:
+        loop.run(web.TCPSite(runner, "127.0.0.1", 0).start())
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        loop.run(runner.cleanup())
+
+
 @contextmanager
 def chain_over(
     installation: Installation, folder: Path, endpoints: dict[str, Endpoint] | None = None
@@ -118,12 +144,8 @@ def chain_over(
         for endpoint in found.values():
             endpoint.triton_url = triton.url
         api = SageMakerRuntime(found)
-        runner = web.AppRunner(api.application(), access_log=None)
-        loop.run(runner.setup())
-        loop.run(web.TCPSite(runner, "127.0.0.1", 0).start())
-        host, port = runner.addresses[0][:2]
-        yield Chain(loop, triton, api, f"http://{host}:{port}")
-        loop.run(runner.cleanup())
+        with listening(loop, api) as url:
+            yield Chain(loop, triton, api, url)
     finally:
         loop.run(triton.stop())
         loop.close()

@@ -40,26 +40,27 @@ class Resources:
         emulator: A server that is up.
 
     Attributes:
+        s3: A client of the buckets.
         sqs: A client of the queues.
     """
 
     def __init__(self, emulator: Emulator) -> None:
         services = ("s3", "sqs", "events", "dynamodb", "stepfunctions")
-        self._s3, self.sqs, self._events, self._dynamodb, self._machines = map(emulator.client, services)
+        self.s3, self.sqs, self._events, self._dynamodb, self._machines = map(emulator.client, services)
 
     def make_shared(self) -> None:
         """Make the buckets and the table."""
         for bucket in (INPUT_BUCKET, OUTPUT_BUCKET):
-            self._s3.create_bucket(Bucket=bucket)
-            self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        self._s3.put_bucket_notification_configuration(
+            self.s3.create_bucket(Bucket=bucket)
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.s3.put_bucket_notification_configuration(
             Bucket=INPUT_BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
         self._make_table()
 
     def make_jobs(self) -> None:
         """Make the table and the bucket of jobs and uploads."""
-        self._s3.create_bucket(Bucket=JOBS_BUCKET)
+        self.s3.create_bucket(Bucket=JOBS_BUCKET)
         self._dynamodb.create_table(
             TableName=JOBS_TABLE,
             BillingMode="PAY_PER_REQUEST",

@@ -3,25 +3,45 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 from modelet.golden import Golden
+from modelet.local.aws.cloud import Cloud
+from modelet.local.aws.emulator import CREDENTIALS
+from modelet.local.aws.event_queue import EventQueue, Invoke
+from modelet.local.aws.names import JOBS_BUCKET
 from modelet.local.endpoint.installation import Installation
-from modelet.local.endpoint.sagemaker import Endpoint, SageMakerRuntime
+from modelet.local.endpoint.sagemaker import SageMakerRuntime
 from modelet.local.endpoint.server import TritonServer
+from modelet.local.endpoint.states import Endpoint
+from modelet.local.endpoint.storage import S3Objects
+from modelet.local.endpoint.topic import Topic
 from modelet.local.process import REGION
 from modelet.repository import Version
 from modelet.triton import repository
 from modelet.triton.config import Device
-from modelet_runtime.manifest import ONNX_FILE
+from modelet_runtime.manifest import ASYNC, ONNX_FILE
+from modelet_runtime.settings import ENDPOINT
 
 _GPU = Path("/dev/nvidia0")
-# Any will do: boto3 refuses to call without.
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """How endpoints behave here.
+
+    Attributes:
+        idle_s: Those that may have no instance go to zero after so long without a request; None keeps them.
+        wake_s: How long they take from there into service.
+    """
+
+    idle_s: float | None = None
+    wake_s: float = 0.0
 
 
 class Endpoints:
@@ -30,21 +50,35 @@ class Endpoints:
     Args:
         versions: The live versions of models whose target is a GPU.
         say: Told in a line what serves them.
+        cloud: S3, where asynchronous endpoints leave their answers.
+        find: What invokes a function by its name; asynchronous endpoints tell theirs of answers.
+        settings: How they behave.
         installation: Where the server is; found by itself if not given.
+
+    Attributes:
+        need_aws: Whether one is asynchronous, so that each of its requests becomes a job.
     """
 
     def __init__(
         self,
         versions: Sequence[Version],
         say: Callable[[str], None],
+        cloud: Cloud,
+        find: Callable[[str], Invoke],
+        settings: EndpointSettings | None = None,
         installation: Installation | None = None,
     ) -> None:
         self._versions = versions
         self._say = say
+        self._cloud = cloud
+        self._queue = EventQueue()
+        self._topic = Topic(find, self._queue)
+        self._settings = settings or EndpointSettings()
         self._installation = installation or Installation.find()
         self._stack = AsyncExitStack()
         self._served: set[Path] = set()
         self._url = ""
+        self.need_aws = False
 
     async def __aenter__(self) -> Self:
         """Start the server, if there is a model for it.
@@ -64,13 +98,11 @@ class Endpoints:
                 graph, cases = version.folder / ONNX_FILE, Golden.load(version.folder).cases
                 repository.write(folder, version.manifest, graph, cases, _device())
             triton = await stack.enter_async_context(TritonServer(self._installation, folder))
+            found = [self._endpoint(version, triton.url) for version in self._versions]
+            self.need_aws = any(endpoint.is_async for endpoint in found)
+            stack.push_async_callback(self._queue.close)
             runtime = SageMakerRuntime(
-                {
-                    version.manifest.name: Endpoint(
-                        version.manifest.name, triton.url, (version.manifest.name,)
-                    )
-                    for version in self._versions
-                }
+                {endpoint.name: endpoint for endpoint in found}, S3Objects(self._s3), self._topic.publish
             )
             runner = web.AppRunner(runtime.application(), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
@@ -93,11 +125,30 @@ class Endpoints:
         if version.folder not in self._served:
             return {}
         return {
-            "MODELET_ENDPOINT": version.manifest.name,
+            ENDPOINT: version.manifest.name,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self._url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self._url,
             "AWS_DEFAULT_REGION": REGION,
-            **_CREDENTIALS,
+            **CREDENTIALS,
         }
+
+    async def _s3(self) -> Any:
+        return (await self._cloud.resources()).s3
+
+    def _endpoint(self, version: Version, triton_url: str) -> Endpoint:
+        """The endpoint that `infra/` would make for a version."""
+        name, about = version.manifest.name, version.manifest.endpoint
+        is_async = about is not None and about.mode == ASYNC
+        may_sleep = about is not None and about.min_instances == 0
+        return Endpoint(
+            name,
+            triton_url,
+            (name,),
+            output=f"s3://{JOBS_BUCKET}/endpoint/out" if is_async else "",
+            failures=f"s3://{JOBS_BUCKET}/endpoint/failed" if is_async else "",
+            wake_s=self._settings.wake_s,
+            idle_s=self._settings.idle_s if may_sleep else None,
+        )
 
 
 def _device() -> Device:

@@ -19,6 +19,7 @@ _START_S = 60.0
 _STOP_S = 10.0
 _POLL_S = 0.05
 _LAST_LINES = 5
+_BACKENDS = "backends"
 
 
 class TritonServer:
@@ -39,6 +40,7 @@ class TritonServer:
         self._threads = threads
         self._process: asyncio.subprocess.Process | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="modelet-triton-")
+        self._port = 0
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -48,7 +50,11 @@ class TritonServer:
             ServiceRefused: The server ended or took too long; the text has its last lines.
         """
         try:
-            await self._start()
+            backends = Path(self._folder.name) / _BACKENDS
+            await asyncio.to_thread(self._installation.write_backends, backends)
+            self._port = _free_port()
+            self.url = f"http://127.0.0.1:{self._port}"
+            await self.start()
         except BaseException:
             await self.stop()
             raise
@@ -66,20 +72,29 @@ class TritonServer:
             await _end(process)
         self._folder.cleanup()
 
-    async def _start(self) -> None:
+    async def kill(self) -> None:
+        """End the process as a crash would; `start` has another at the same address."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready.
+
+        Raises:
+            ServiceRefused: It ended or took too long.
+        """
         scratch = Path(self._folder.name)
-        backends = scratch / "backends"
-        await asyncio.to_thread(self._installation.write_backends, backends)
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
         log = scratch / "log"
         with log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 self._installation.program,
                 f"--model-repository={self._repository}",
-                f"--backend-directory={backends}",
+                f"--backend-directory={scratch / _BACKENDS}",
                 "--http-address=127.0.0.1",
-                f"--http-port={port}",
+                f"--http-port={self._port}",
                 "--allow-grpc=false",
                 "--allow-metrics=false",
                 "--exit-timeout-secs=5",

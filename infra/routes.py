@@ -50,9 +50,13 @@ def label_routes(name: str, label: str) -> tuple[Route, ...]:
     return (Route("GET", part), Route("POST", f"{part}:predict"), Route("GET", f"{part}/{GREEDY}"))
 
 
+# The catalog's, which `$default` would take too: by these an authorizer knows them, without the rights that
+# all other things of all models need.
+JOB_ROUTES = (Route("GET", "/jobs/{job}"), Route("POST", "/uploads"))
+
 ROUTES_PER_FUNCTION = len(model_routes("model"))
 # `$default`, and `OPTIONS /{proxy+}` where web pages may call.
-ROUTES_PER_API = 2
+ROUTES_PER_API = 2 + len(JOB_ROUTES)
 
 
 def resource_count(routes: Iterable[Route]) -> int:

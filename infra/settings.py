@@ -266,6 +266,8 @@ class StageSettings:
             raise SettingsRefused(
                 f"{self.name}: triton: startup_s: SageMaker has 60 to 3600, got {self.triton.startup_s}"
             )
+        if self.jobs.webhook and not self.jobs.webhook.startswith("https://"):
+            raise SettingsRefused(f"{self.name}: jobs: webhook: expected https://, got '{self.jobs.webhook}'")
         if self.jobs.kept_days < 1:
             raise SettingsRefused(
                 f"{self.name}: jobs: kept_days: expected 1 or more, got {self.jobs.kept_days}"

@@ -13,6 +13,8 @@ ANY = "*"
 READ, PREDICT = "read", "predict"
 # The first segment of a model's path, and where its name stands in it.
 _NAME_AT = {"v1": 3, "v2": 3, "models": 2}
+# Of jobs, whose ids nobody knows but who sent them. They name no model; whoever may predict needs them.
+_JOBS = frozenset({"GET /jobs/{job}", "POST /uploads"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def covers(scopes: frozenset[str], route_key: str) -> bool:
 
     A route without a model is the catalog's, which speaks of all models: only `*` for the model covers it.
     """
+    if route_key in _JOBS:
+        return any(scope.partition(":")[0] in (PREDICT, ANY) for scope in scopes)
     method, _, path = route_key.partition(" ")
     model = _model(path)
     actions = (READ, PREDICT, ANY) if model is None or method == "GET" else (PREDICT, ANY)

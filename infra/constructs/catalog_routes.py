@@ -7,11 +7,11 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 from infra.constructs.http_api import HttpDoor
-from infra.routes import GREEDY
+from infra.routes import GREEDY, JOB_ROUTES, Route
 
 
 class CatalogRoutes(Construct):
-    """`$default`, which also catches unknown models, to the catalog."""
+    """Jobs, and `$default`, which also catches unknown models, to the catalog."""
 
     def __init__(
         self,
@@ -27,15 +27,20 @@ class CatalogRoutes(Construct):
         integration = integrations.HttpLambdaIntegration(
             "Function", function, scope_permission_to_route=False
         )
-        apigatewayv2.HttpRoute(
-            self,
-            "Default",
-            http_api=api,
-            route_key=apigatewayv2.HttpRouteKey.DEFAULT,
-            integration=integration,
-            authorizer=door.authorizer(self),
-            authorization_scopes=door.scopes,
-        )
+        authorizer = door.authorizer(self)
+        keys = {
+            route.key: apigatewayv2.HttpRouteKey.with_(route.path, _method(route)) for route in JOB_ROUTES
+        }
+        for name, key in {"Default": apigatewayv2.HttpRouteKey.DEFAULT, **keys}.items():
+            apigatewayv2.HttpRoute(
+                self,
+                name,
+                http_api=api,
+                route_key=key,
+                integration=integration,
+                authorizer=authorizer,
+                authorization_scopes=door.scopes,
+            )
         if allow_preflight:
             self._open_preflight(api, integration)
 
@@ -60,3 +65,7 @@ class CatalogRoutes(Construct):
             route,
             {"AwsSolutions-APIG4": "A preflight request carries no credentials, and runs nothing."},
         )
+
+
+def _method(route: Route) -> apigatewayv2.HttpMethod:
+    return apigatewayv2.HttpMethod[route.method]

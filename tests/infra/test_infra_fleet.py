@@ -120,7 +120,7 @@ class TestCapacity:
         return fleet.read(sources.models, sources.contexts)
 
     def test_too_many_routes_are_refused_with_what_to_do(self, models):
-        with pytest.raises(SettingsRefused, match="front door 0 needs 302 routes for 30 functions"):
+        with pytest.raises(SettingsRefused, match="front door 0 needs 304 routes for 30 functions"):
             check_capacity(models[:30], replace(FLEET, front_doors=1))
         check_capacity(models[:29], replace(FLEET, front_doors=1))
 

@@ -150,6 +150,11 @@ def test_it_is_there_in_every_stage_and_costs_nothing_at_rest(any_assembly: Asse
     assert kinds == {"AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::DynamoDB::Table"}
 
 
+def test_whoever_is_told_is_told_by_tls():
+    with pytest.raises(SettingsRefused, match="jobs: webhook: expected https://, got 'http:"):
+        replace(PROD, jobs=Jobs(webhook="http://a.example"))
+
+
 def test_jobs_are_kept_for_a_day_at_least():
     with pytest.raises(SettingsRefused, match="jobs: kept_days: expected 1 or more, got 0"):
         replace(PROD, jobs=Jobs(kept_days=0))

@@ -80,6 +80,9 @@ def choose(keys, method: str, path: str):
     exact = f"{method} {path}"
     if exact in keys:
         return exact
+    for key in keys:
+        if "{job}" in key and re.fullmatch(key.replace("{job}", "[^/]+"), exact):
+            return key
     greedy = [
         key for key in keys if key.endswith("/{proxy+}") and exact.startswith(key.removesuffix("{proxy+}"))
     ]
@@ -110,6 +113,13 @@ def test_with_a_trailing_slash_too(routes, method: str, path: str):
 @pytest.mark.parametrize(("method", "path"), OF_THE_CATALOG)
 def test_the_rest_reaches_the_catalog(routes, method: str, path: str):
     assert routes[choose(routes, method, path)] == CATALOG
+
+
+def test_jobs_have_routes_by_which_an_authorizer_knows_them(keys: Assembly):
+    # API Gateway tells it the route and nothing of the path that could be relied on.
+    routes = routes_of(keys)
+    assert routes["GET /jobs/{job}"] == routes["POST /uploads"] == CATALOG
+    assert choose(routes, "GET", "/jobs/4d1f") == "GET /jobs/{job}"
 
 
 def test_a_pinned_version_has_its_own_routes(keys: Assembly):

@@ -37,6 +37,7 @@ class JobStack(StageStack):
         self.variables: Mapping[str, str] = {
             "MODELET_JOBS_TABLE": self.export_value(table.table_name),
             "MODELET_JOBS_BUCKET": self.bucket_name,
+            "MODELET_JOBS_KEPT_DAYS": str(settings.jobs.kept_days),
             **({"MODELET_JOBS_WEBHOOK": settings.jobs.webhook} if settings.jobs.webhook else {}),
         }
 

@@ -14,14 +14,15 @@ CATALOG = "catalog"
 TARGET_MODEL_HEADER = "x-amzn-sagemaker-target-model"
 
 _SAGEMAKER = frozenset({"/ping", "/invocations"})
-# PUT is an inference under an idempotency key.
+# PUT is an inference under an idempotency key; TensorFlow Serving's clients know no such thing.
 _INFERENCES = ("POST", "PUT")
 # The methods that have a route to a model's function. A name ends at a slash or, in TensorFlow Serving's
 # paths, at the colon before the verb.
 _REST = r"(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+))?(?:/labels/(?P<label>[^/:]+))?(?=[/:]|$)"
 _ROUTES = {
     "GET": re.compile(rf"/v[12]/models/{_REST}"),
-    **dict.fromkeys(_INFERENCES, re.compile(rf"(?:/v[12])?/models/{_REST}")),
+    "POST": re.compile(rf"(?:/v[12])?/models/{_REST}"),
+    "PUT": re.compile(rf"(?:/v2)?/models/{_REST}"),
 }
 
 

@@ -76,6 +76,8 @@ class TestModel:
                     assert "RecordsTable" in json.dumps(known["MODELET_JOBS_TABLE"])
                     assert "ObjectsBucket" in json.dumps(known["MODELET_JOBS_BUCKET"])
                     assert known.get("MODELET_JOBS_WEBHOOK") == webhook
+                    kept_days = settings_of(any_assembly.stage).jobs.kept_days
+                    assert known["MODELET_JOBS_KEPT_DAYS"] == str(kept_days)
                     aliased += 1
         assert aliased >= 3
 

@@ -20,11 +20,13 @@ class JobsSettings:
         table: The DynamoDB table of jobs.
         bucket: The bucket of requests, results and uploads.
         webhook: A URL that hears of every job that has ended.
+        kept_days: How long jobs are known; the bucket keeps their results as long.
     """
 
     table: str
     bucket: str
     webhook: str | None = None
+    kept_days: int = 7
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "JobsSettings | None":
@@ -32,7 +34,8 @@ class JobsSettings:
         table, bucket = environ.get("MODELET_JOBS_TABLE"), environ.get("MODELET_JOBS_BUCKET")
         if not (table and bucket):
             return None
-        return cls(table, bucket, environ.get("MODELET_JOBS_WEBHOOK") or None)
+        webhook, kept_days = environ.get("MODELET_JOBS_WEBHOOK"), environ.get("MODELET_JOBS_KEPT_DAYS", "7")
+        return cls(table, bucket, webhook or None, int(kept_days))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from modelet_runtime.settings import Settings
+from modelet_runtime.settings import JobsSettings, Settings
 
 
 def test_defaults_are_those_of_a_function_with_one_vcpu() -> None:
@@ -39,3 +39,13 @@ def test_everything_can_be_said() -> None:
     )
     library = Path("/opt/libonnxruntime.so.1.31.1")
     assert settings == Settings(Path("/models/m"), 4096, 1, False, "digits", False, True, library)
+
+
+def test_jobs_need_a_table_and_a_bucket() -> None:
+    both = {"MODELET_JOBS_TABLE": "t", "MODELET_JOBS_BUCKET": "b"}
+    assert Settings.from_environment(both).jobs == JobsSettings("t", "b", None, 7)
+    more = {**both, "MODELET_JOBS_WEBHOOK": "https://h", "MODELET_JOBS_KEPT_DAYS": "3"}
+    assert JobsSettings.from_environment(more) == JobsSettings("t", "b", "https://h", 3)
+    for name in both:
+        assert JobsSettings.from_environment({name: "x"}) is None
+        assert JobsSettings.from_environment({**both, name: ""}) is None

@@ -28,11 +28,10 @@ def _table(predictor: Predictor, *, takes_put: bool = False) -> Router:
     sagemaker = SageMakerRoutes(predictor, v2, v1, friendly)
     model = "/v2/models/{model}[/versions/{version}]"
     servable = "/v1/models/{model}[/versions/{version}][/labels/{label}]"
+    # Those that take PUT where there are jobs; no client of the other two has it.
     inferences = {
         f"{model}/infer": v2.infer,
-        f"{servable}:predict": v1.predict,
         "/models/{model}[/versions/{version}]/predict": friendly.predict,
-        "/invocations": sagemaker.invoke,
     }
     verbs = ("POST", "PUT") if takes_put else ("POST",)
     return Router(
@@ -51,7 +50,9 @@ def _table(predictor: Predictor, *, takes_put: bool = False) -> Router:
         Route("GET", servable, v1.status),
         Route("GET", f"{servable}/metadata", v1.metadata),
         Route("POST", f"{servable}:(?:classify|regress)", v1.classify_or_regress),
+        Route("POST", f"{servable}:predict", v1.predict, infers=True),
         Route("GET", "/ping", sagemaker.ping),
+        Route("POST", "/invocations", sagemaker.invoke, infers=True),
         *(Route(verb, path, answer, infers=True) for path, answer in inferences.items() for verb in verbs),
     )
 

@@ -8,8 +8,8 @@ Source: RFC 7240, and https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from modelet_runtime.errors import InvalidRequest, NotReady, UnsupportedExtension
 from modelet_runtime.http.messages import Request, Response
@@ -33,8 +33,7 @@ class Jobs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a request asks for.
 
     Attributes:

@@ -43,7 +43,9 @@ class Board:
         with reachable("jobs"):
             found = self._parts.store.find(name) if is_id(name) else None
             if found is None:
-                raise NotFound(f"no job '{name[:80]}': ids are 32 hexadecimal digits, and kept for 7 days")
+                raise NotFound(
+                    f"no job '{name[:80]}': ids are 32 hexadecimal digits, and jobs are kept for days"
+                )
             if is_overdue(found, self._now()) and self._parts.store.reopen(found):
                 self._parts.functions.work(found)
             document = found.document()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class Pending(BaseException):
@@ -13,8 +13,7 @@ class Pending(BaseException):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointCall:
+class EndpointCall(NamedTuple):
     """A call of an asynchronous endpoint.
 
     Attributes:
@@ -26,20 +25,28 @@ class EndpointCall:
     failure_uri: str
 
 
-@dataclass(slots=True)
 class JobContext:
     """A job while it is worked on. Every time it is, its request is answered anew from the start.
 
-    Attributes:
+    Args:
         job: Its id.
         calls: What was asked of an endpoint before, by the number of the run of the graph.
+        write: Writes down what is asked of an endpoint.
+
+    Attributes:
+        job: Its id.
+        calls: What was asked of an endpoint, by the number of the run.
         runs: How often the graph was asked for in this answer.
     """
 
-    job: str
-    calls: dict[int, EndpointCall]
-    _write: Callable[[int, EndpointCall], None] = field(repr=False)
-    runs: int = 0
+    # No dataclass: every function imports this module while it comes up, and making one takes longer.
+    def __init__(
+        self, job: str, calls: dict[int, EndpointCall], write: Callable[[int, EndpointCall], None]
+    ) -> None:
+        self.job = job
+        self.calls = calls
+        self.runs = 0
+        self._write = write
 
     def next_run(self) -> int:
         """The number of a run of the graph, from 1; the same run has the same number in every answer."""

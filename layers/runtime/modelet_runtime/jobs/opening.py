@@ -23,7 +23,7 @@ def parts(settings: JobsSettings) -> Parts:
 
 def submission(settings: JobsSettings, model: str, version: int) -> Submission:
     """What makes jobs of a model's requests."""
-    return Submission(parts(settings), model, version)
+    return Submission(parts(settings), model, version, kept_s=settings.kept_days * 86_400)
 
 
 def worker(settings: JobsSettings, answer: Callable[[Request], Response]) -> Worker:

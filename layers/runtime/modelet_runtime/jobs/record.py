@@ -11,8 +11,6 @@ from modelet_runtime.jobs.context import EndpointCall
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed"]
 ENDED = ("succeeded", "failed")
-# Records, requests and results are kept for so long; the bucket's lifecycle goes a day further.
-KEPT_S = 7 * 86_400
 _ID = re.compile(r"[0-9a-f]{32}")
 
 Item = Mapping[str, Mapping[str, Any]]

@@ -16,7 +16,7 @@ from modelet_runtime.errors import Conflict
 from modelet_runtime.http.messages import Request, Response
 from modelet_runtime.jobs.functions import Functions
 from modelet_runtime.jobs.objects import Objects, Upload
-from modelet_runtime.jobs.record import KEPT_S, Job
+from modelet_runtime.jobs.record import Job
 from modelet_runtime.jobs.store import TAKEN_UP_S, Store
 
 # Headers that an answer depends on. Not `Accept-Encoding`: what lies in a bucket is read by others too.
@@ -48,13 +48,22 @@ class Submission:
         model: The model's name.
         version: Its version.
         now: The clock, in epoch seconds.
+        kept_s: When a job is forgotten: no later than the bucket forgets its result.
     """
 
-    def __init__(self, parts: Parts, model: str, version: int, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        model: str,
+        version: int,
+        now: Callable[[], float] = time,
+        kept_s: int = 7 * 86_400,
+    ) -> None:
         self._parts = parts
         self._model = model
         self._version = version
         self._now = now
+        self._kept_s = kept_s
 
     def submit(self, request: Request, key: str | None, upload: str | None) -> Response:
         """Make a job of a request.
@@ -125,7 +134,7 @@ class Submission:
             created_at=now,
             updated_at=now,
             due_at=now + TAKEN_UP_S,
-            expires_at=now + KEPT_S,
+            expires_at=now + self._kept_s,
         )
 
     def _keep_body(self, job: Job, request: Request, upload: Upload | None) -> None:

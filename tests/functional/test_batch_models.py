@@ -86,6 +86,18 @@ def test_a_picture_is_one_row(batch):
     check(answers(ended), predictor.predict([picture]))
 
 
+@pytest.mark.parametrize("name", ["digit_image", "file_type", "tabular_risk"])
+def test_batches_begin_with_the_fewest_rows_that_cost_least_on_the_passports_curve(name):
+    version = served_version(Repository(MODELS).model(name))
+    assert version is not None
+    assert version.manifest.batch is not None
+    curve = json.loads((version.folder / "passport.json").read_bytes())["batch_curve"]
+    row_ms = {point["rows"]: point["latency_ms"] / point["rows"] for point in curve}
+    chosen = version.manifest.batch.rows
+    assert row_ms[chosen] <= 1.03 * min(row_ms.values())
+    assert all(row_ms[rows] > 1.03 * min(row_ms.values()) for rows in row_ms if rows < chosen)
+
+
 def black(side: int) -> bytes:
     """A PNG of so many black pixels that packs to a thousandth of them."""
 

@@ -26,14 +26,14 @@ class Hosted:
     Attributes:
         endpoint: The endpoint's name.
         arn: Its ARN.
-        action: What the function may do with it.
+        actions: What the function may do with it.
         archive: Which of several models is meant, by the key of its archive; None where there is one.
         topics: Where it tells of its answers; None where it gives them at once.
     """
 
     endpoint: str
     arn: str
-    action: str
+    actions: tuple[str, ...]
     archive: str | None = None
     topics: AnswerTopics | None = None
 

@@ -69,4 +69,4 @@ class EndpointStack(StageStack):
                 iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(archive)])
             ],
         )
-        return Hosted(self._name, self._arn, ASK, archive)
+        return Hosted(self._name, self._arn, (ASK,), archive)

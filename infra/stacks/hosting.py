@@ -19,6 +19,8 @@ from infra.stacks.shared import SharedStack
 from modelet_runtime.manifest import Endpoint
 
 ASK, ASK_LATER = "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"
+# Whether an endpoint is at zero; decision 0198.
+LOOK = "sagemaker:DescribeEndpoint"
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 _LOG = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
 
@@ -52,8 +54,8 @@ def own_endpoint(
     if topics:
         jobs.grant_endpoint(hosting.role)
         _grant(hosting.role, ["sns:Publish"], topics.success.topic_arn, topics.error.topic_arn)
-    action = ASK_LATER if topics else ASK
-    return Hosted(hosting.endpoint.name, hosting.endpoint.arn, action, topics=topics)
+    actions = (LOOK, ASK_LATER) if topics and wanted.cpu_twin else (ASK_LATER if topics else ASK,)
+    return Hosted(hosting.endpoint.name, hosting.endpoint.arn, actions, topics=topics)
 
 
 def grant_hosting(hosting: Hosting, key: kms.IKey | None) -> None:
@@ -95,7 +97,7 @@ def grant_ask(scope: Construct, construct_id: str, role: iam.Role, hosted: Hoste
         construct_id,
         roles=[role],
         statements=[
-            iam.PolicyStatement(actions=[hosted.action], resources=[hosted.arn], conditions=condition)
+            iam.PolicyStatement(actions=[*hosted.actions], resources=[hosted.arn], conditions=condition)
         ],
     )
 

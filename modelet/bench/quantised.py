@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
+from typing import Literal
 
 from modelet import paths
 from modelet.bench.emulator import Emulator, emulate
@@ -53,12 +54,13 @@ def measure(model: ModelFolder, version: Version, rounds: int, scratch: Path) ->
         Refused: The source cannot be converted here.
     """
     recipe = Recipe.load(model.path)
+    target: Literal["cpu", "gpu"] = "gpu" if version.manifest.target == "gpu" else "cpu"
     parts = contents.read(recipe, model.path)
     with origin.opened(recipe, model.path) as opened:
         graph, source = convert(recipe, parts, opened)
-        plain = optimise(Candidate("fp32", graph), recipe.model.target, scratch / "fp32")
+        plain = optimise(Candidate("fp32", graph), target, scratch / "fp32")
         runs = cases.collect(recipe.golden, source, version.manifest, version.folder)
-    judges = Judges.of(runs, Settings.of(recipe, parts.labels, runs.is_real))
+    judges = Judges.of(runs, Settings.of(recipe, parts.labels, runs.is_real, target))
     yield _sizes(version, plain.ort)
     times = _times(version, plain, judges, rounds)
     yield times

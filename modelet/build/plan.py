@@ -1,5 +1,6 @@
 """What a model needs: nothing, its binaries again, or a new version, and why."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from modelet.errors import MissingExtra
 from modelet.recipe import Recipe
 from modelet.repository import ModelFolder, Version
 from modelet_runtime.errors import ArtifactError
-from modelet_runtime.manifest import Manifest
+from modelet_runtime.manifest import Manifest, Placement
 
 Action = Literal["keep", "restore", "build"]
 
@@ -26,6 +27,8 @@ class Plan:
         action: `keep` what is there, `restore` the newest version's missing files, or `build` the next.
         reason: Why, in a few words.
         accept: Why a version whose proof fails may be given to callers all the same.
+        placement: Who runs the graph, where the target is `auto` and the build of an earlier version from
+            the same source decided it: another machine does not decide it anew.
     """
 
     model: ModelFolder
@@ -35,11 +38,25 @@ class Plan:
     action: Action
     reason: str
     accept: str = ""
+    placement: Placement | None = None
 
     @property
     def next_number(self) -> int:
         """The number a new version gets."""
         return self.newest.number + 1 if self.newest else 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the build has to decide who runs the graph."""
+        return self.recipe.model.target == "auto" and self.placement is None
+
+    @property
+    def target(self) -> Literal["cpu", "gpu"]:
+        """Who runs the graph; while that is open, who is measured."""
+        wanted = self.recipe.model.target
+        if wanted == "auto":
+            return "gpu" if self.placement and self.placement.target == "gpu" else "cpu"
+        return wanted
 
 
 def plan(model: ModelFolder, accept: str = "") -> Plan:
@@ -70,7 +87,8 @@ def plan(model: ModelFolder, accept: str = "") -> Plan:
         action, reason = "build", f"the failed proof of version {newest.number} is accepted"
     if action == "restore" and newest:
         CONVERTERS[newest.manifest.source.kind].require()
-    return Plan(model, recipe, source_sha256, newest, action, reason, accept)
+    placement = _placement(newest, source_sha256)
+    return Plan(model, recipe, source_sha256, newest, action, reason, accept, placement)
 
 
 def _decide(newest: Version | None, source_sha256: str) -> tuple[Action, str]:
@@ -87,6 +105,14 @@ def _decide(newest: Version | None, source_sha256: str) -> tuple[Action, str]:
     if broken := sorted({*newest.missing_files(), *newest.changed_files()}):
         return "restore", f"{', '.join(broken)} of version {newest.number} missing or changed"
     return "keep", "up to date"
+
+
+def _placement(newest: Version | None, source_sha256: str) -> Placement | None:
+    """The decision of the newest version, if that is made from what is there now."""
+    with suppress(ArtifactError):
+        if newest is not None and newest.manifest.source.sha256 == source_sha256:
+            return newest.manifest.placement
+    return None
 
 
 def _is_whole(version: Version) -> bool:

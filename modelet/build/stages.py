@@ -11,6 +11,8 @@ import onnx
 from modelet.build import cases, contents, facts, folder, origin
 from modelet.build.contents import Contents
 from modelet.build.contest.curve import Point
+from modelet.build.contest.placed import hold_and_place, require_measurable
+from modelet.build.contest.record import Contest
 from modelet.build.contest.remake import remake
 from modelet.build.contest.ring import hold
 from modelet.build.contest.settings import Settings
@@ -84,7 +86,7 @@ class Stages:
         artifact = remake(
             graph,
             Formula.from_dict(version.manifest.graph.formula),
-            Settings.of(self._recipe, parts.labels, has_samples=True),
+            Settings.of(self._recipe, parts.labels, has_samples=True, target=self._todo.target),
             lambda: cases.inputs(samples, source, version.manifest, self._staged),
             self._staged / "remade",
         )
@@ -105,8 +107,10 @@ class Stages:
     def _build(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> None:
         """Make, prove and publish the next version."""
         recipe = self._recipe
+        if self._todo.is_open:
+            require_measurable(recipe)
         self._report("optimise")
-        plain = optimise(Candidate("fp32", graph), recipe.model.target, self._staged / "fp32")
+        plain = optimise(Candidate("fp32", graph), self._todo.target, self._staged / "fp32")
         self._report("prove")
         parts.copy_to(self._staged)
         draft = self._manifest(source, graph, parts)
@@ -114,14 +118,9 @@ class Stages:
         tolerance = Tolerance(recipe.golden.rtol, recipe.golden.atol)
         parity = prove(plain, runs.all, tolerance)
         self._report("compete")
-        contest = hold(
-            graph,
-            plain,
-            runs,
-            Settings.of(recipe, parts.labels, runs.is_real),
-            lambda doing: self._report(f"compete: {doing}"),
-        )
-        self._notes = contest.notes
+        contest, placement = self._compete(graph, plain, runs, parts)
+        target = placement.target if placement else draft.target
+        self._notes = (*((placement.reason,) if placement else ()), *contest.notes)
         self._report("write")
         expected = expectations(contest.path, runs, tolerance, is_exact=contest.formula == Formula())
         (self._staged / GOLDEN_FILE).write_bytes(expected.to_bytes())
@@ -134,12 +133,28 @@ class Stages:
                 formula=contest.formula.to_dict(),
             ),
             files=_digests(self._staged),
+            target=target,
+            placement=placement,
+            endpoint=recipe.endpoint.to_manifest() if target == "gpu" else None,
             batch=_begun(draft.batch, contest.curve),
             proof=contract.Proof(contest.verdict.passed, "" if contest.verdict.passed else self._todo.accept),
         )
         _write_json(self._staged / PASSPORT_FILE, passport(manifest, contest, parity, runs))
         _write_json(self._staged / contract.FILE_NAME, manifest.to_dict())
         folder.publish(self._staged, self._todo.model.path / VERSIONS / str(self._todo.next_number))
+
+    def _compete(
+        self, graph: onnx.ModelProto, plain: Artifact, runs: cases.Runs, parts: Contents
+    ) -> tuple[Contest, contract.Placement | None]:
+        """Find the winner, and who runs it where the recipe leaves that open."""
+
+        def report(doing: str) -> None:
+            self._report(f"compete: {doing}")
+
+        if self._todo.is_open:
+            return hold_and_place(graph, plain, runs, self._recipe, parts.labels, report)
+        settings = Settings.of(self._recipe, parts.labels, runs.is_real, self._todo.target)
+        return hold(graph, plain, runs, settings, report), self._todo.placement
 
     def _manifest(self, source: Origin, graph: onnx.ModelProto, parts: Contents) -> Manifest:
         """The manifest as far as it is known before the proof."""
@@ -148,7 +163,7 @@ class Stages:
             name=recipe.model.name,
             version=self._todo.next_number,
             description=recipe.model.description,
-            target=recipe.model.target,
+            target=self._todo.target,
             source=contract.Source(source.original.kind, recipe.model.source, self._todo.source_sha256),
             signature=facts.signature(graph),
             input_steps=parts.input_steps,
@@ -156,7 +171,6 @@ class Stages:
             labels=parts.labels,
             graph=facts.graph(graph, "fp32", parts.graft.to_dict()),
             resources=recipe.resources.to_manifest(),
-            endpoint=recipe.endpoint.to_manifest() if recipe.model.target == "gpu" else None,
             batch=recipe.batch.to_manifest() if recipe.batch.enabled else None,
             layers=(*parts.layers, *(["aws", "columns"] if recipe.batch.enabled else [])),
             files={},

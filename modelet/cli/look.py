@@ -142,6 +142,7 @@ def _print(version: Version, alias: str, passport: Mapping[str, Any] | None) -> 
         "description": manifest.description,
         "source": f"{manifest.source.uri}  ({manifest.source.kind})",
         "target": f"{manifest.target}, {resources.memory_mib} MiB, {resources.architecture}",
+        "placement": manifest.placement.reason if manifest.placement else "",
         "inputs": _signature(manifest.signature.inputs),
         "outputs": _signature(manifest.signature.outputs),
         "steps": _steps(manifest),

@@ -48,6 +48,22 @@ class Recipe(Section):
             raise ValueError("optimize.accuracy: accuracy_drop needs the right answers: targets in [golden]")
         return self
 
+    @model_validator(mode="after")
+    def _check_expectations(self) -> Self:
+        given = self.endpoint
+        if self.model.target != "auto":
+            return self
+        if given.deadline_ms is None or given.expected_rps is None:
+            raise ValueError(
+                "model.target: auto decides by deadline_ms and expected_rps: name both in [endpoint]"
+            )
+        if given.usd_hour is None:
+            raise ValueError(
+                "endpoint.instance_usd_hour: missing key, which model.target auto needs: the price of"
+                f" {given.instance_type} is not known"
+            )
+        return self
+
     @classmethod
     def load(cls, folder: Path) -> "Recipe":
         """Read a model folder's `model.toml`.

@@ -1,19 +1,22 @@
-"""`[endpoint]`: what runs the graph of a model whose target is gpu."""
+"""`[endpoint]`: what runs the graph of a model whose target is gpu, or may be."""
 
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from modelet.prices import INSTANCE_HOUR
 from modelet.recipe.section import Section
 from modelet_runtime import manifest
 
 # SageMaker's limit of a real-time inference.
 _REALTIME_S = 60
 _DEFAULTS = manifest.Endpoint()
+# Keys that decide whether there is an endpoint are no part of it; the manifest has them in its placement.
+_EXPECTED = frozenset({"deadline_ms", "expected_rps", "instance_usd_hour"})
 
 
 class Endpoint(Section):
-    """What runs the graph of a model whose target is gpu: SageMaker with Triton."""
+    """What runs the graph of a model whose target is gpu, or may be: SageMaker with Triton."""
 
     mode: Literal["realtime", "async"] = Field(
         default="realtime",
@@ -67,6 +70,26 @@ class Endpoint(Section):
         " graphs that a CPU takes too long for.",
     )
 
+    deadline_ms: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[200],
+        description="What a request may take, for target auto: if the CPU takes longer, the GPU gets it.",
+    )
+    expected_rps: float | None = Field(
+        default=None,
+        gt=0,
+        examples=[50],
+        description="Requests a second, for target auto: what costs less at that rate gets them.",
+    )
+    instance_usd_hour: float | None = Field(
+        default=None,
+        gt=0,
+        examples=[0.736],
+        description="What an instance costs in an hour, for target auto; without it the list price, where"
+        " that is known.",
+    )
+
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
         if self.mode == "realtime" and (self.min_instances == 0 or self.timeout_s > _REALTIME_S):
@@ -79,7 +102,12 @@ class Endpoint(Section):
             raise ValueError("preferred_batch_sizes are from 1 to max_batch_size")
         return self
 
+    @property
+    def usd_hour(self) -> float | None:
+        """What an instance costs in an hour, if that is known."""
+        return self.instance_usd_hour or INSTANCE_HOUR.get(self.instance_type)
+
     def to_manifest(self) -> manifest.Endpoint:
         """The endpoint as the manifest holds it."""
-        values = self.model_dump()
+        values = self.model_dump(exclude=set(_EXPECTED))
         return manifest.Endpoint(**{**values, "preferred_batch_sizes": tuple(self.preferred_batch_sizes)})

@@ -34,8 +34,10 @@ class Model(Section):
         examples=[["pooler.*"]],
         description="Weights of the source that the module does not have; * stands for anything.",
     )
-    target: Literal["cpu", "gpu"] = Field(
-        default="cpu", description="Who runs the graph: the function itself (cpu) or a GPU endpoint (gpu)."
+    target: Literal["cpu", "gpu", "auto"] = Field(
+        default="cpu",
+        description="Who runs the graph: the function itself (cpu) or a GPU endpoint (gpu). auto decides it"
+        " when the model is built, by deadline_ms and expected_rps of [endpoint].",
     )
     labels: str | list[str] = Field(
         default_factory=list,

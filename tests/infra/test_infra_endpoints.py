@@ -11,12 +11,13 @@ import pytest
 from support.assemblies import Assembly, synthesise
 from support.checkouts import demo, make_checkout
 
-from infra import fleet
+from infra import fleet, pricing
 from infra.config import DEV, PROD
 from infra.endpoints import check_endpoints
 from infra.errors import ModelRefused, NotBuilt, SettingsRefused
 from infra.settings import StageSettings, Triton
 from infra.sources import Sources
+from modelet import prices
 from modelet_runtime.manifest import Batch, Endpoint, Manifest, Resources
 
 OWN, LATER, GROUP = "model-mlp-torch", "model-sound-text", "endpoint-vision"
@@ -517,3 +518,8 @@ class TestCost:
         assert "2 x ml.g9.xlarge all the time, of which infra/pricing.py knows no price" in json.dumps(
             made.template("model-a-a")["Outputs"]
         )
+
+
+def test_a_build_compares_the_prices_that_a_deployment_states():
+    assert prices.INSTANCE_HOUR == pricing.INSTANCE_HOUR
+    assert prices.LAMBDA_GB_SECOND == pricing.LAMBDA_GB_SECOND

@@ -187,6 +187,35 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """Who runs the graph where the recipe left that to the build, and the figures that decided.
+
+    Attributes:
+        target: `cpu` or `gpu`.
+        reason: A sentence for people.
+        cpu_median_ms: One run of the graph in the function's runtime.
+        cpu_p95_ms: What 95% of the runs take at most.
+        overhead_ms: What a request is taken to need beside that.
+        deadline_ms: What a request may take.
+        expected_rps: Requests a second.
+        cpu_usd_hour: What the function's runs cost at that rate.
+        gpu_usd_hour: What the endpoint costs, and the function's time while it waits for it.
+        break_even_rps: The rate above which the endpoint costs less; None where it never does.
+    """
+
+    target: str
+    reason: str
+    cpu_median_ms: float
+    cpu_p95_ms: float
+    overhead_ms: float
+    deadline_ms: int
+    expected_rps: float
+    cpu_usd_hour: float
+    gpu_usd_hour: float
+    break_even_rps: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FileDigest:
     """One file of the version folder: its sha256 in hex and its size."""
 
@@ -231,6 +260,7 @@ class Manifest:
         proof: Whether it may be given to callers.
         endpoint: What runs the graph where the target is `gpu`; None where it is not.
         batch: How files of a bucket are inferred; None where they are not.
+        placement: Why the target is what it is, where the build decided it; None where the recipe did.
         format: The manifest's own version.
     """
 
@@ -251,6 +281,7 @@ class Manifest:
     proof: Proof = field(default_factory=Proof)
     endpoint: Endpoint | None = None
     batch: Batch | None = None
+    placement: Placement | None = None
     format: int = FORMAT
 
     @property
@@ -296,6 +327,10 @@ class Manifest:
             values["endpoint"] = _endpoint(document.get("endpoint"), f"{where}: endpoint")
             batch = document.get("batch")
             values["batch"] = None if batch is None else _read(Batch, batch, f"{where}: batch")
+            placement = document.get("placement")
+            values["placement"] = (
+                None if placement is None else _read(Placement, placement, f"{where}: placement")
+            )
             values["files"] = {
                 name: _read(FileDigest, digest, f"{where}: files.{name}")
                 for name, digest in document["files"].items()

@@ -61,13 +61,16 @@ class Settings:
     budget_s: float = 60.0
 
     @classmethod
-    def of(cls, recipe: Recipe, labels: tuple[str, ...], has_samples: bool) -> "Settings":
+    def of(
+        cls, recipe: Recipe, labels: tuple[str, ...], has_samples: bool, target: Literal["cpu", "gpu"]
+    ) -> "Settings":
         """What a recipe says.
 
         Args:
             recipe: The recipe.
             labels: Its labels, read.
             has_samples: Whether it has real samples.
+            target: Who runs the graph.
         """
         wanted, resources = recipe.optimize, recipe.resources
         return cls(
@@ -78,7 +81,7 @@ class Settings:
             percent=wanted.percentile,
             bound=_bound(wanted.accuracy) if wanted.accuracy else None,
             excluded=Excluded(tuple(wanted.exclude.nodes), tuple(wanted.exclude.operators)),
-            target=recipe.model.target,
+            target=target,
             architecture=resources.architecture,
             threads=max(1, resources.memory_mib // MIB_PER_VCPU),
             labels=labels,

@@ -33,7 +33,25 @@ def document(**sections):
             document(resources={"memory_mib": "1 GB"}),
             "resources.memory_mib: should be a valid integer, got '1 GB'",
         ),
-        (document(model={"target": "tpu"}), "model.target: should be 'cpu' or 'gpu', got 'tpu'"),
+        (document(model={"target": "tpu"}), "model.target: should be 'cpu', 'gpu' or 'auto', got 'tpu'"),
+        (document(model={"target": "auto"}), "model.toml: model.target: auto decides by deadline_ms and"),
+        (
+            document(model={"target": "auto"}, endpoint={"deadline_ms": 200}),
+            r"deadline_ms and expected_rps: name both in \[endpoint\]",
+        ),
+        (
+            document(
+                model={"target": "auto"},
+                endpoint={"deadline_ms": 200, "expected_rps": 5, "instance_type": "ml.p5.48xlarge"},
+            ),
+            "endpoint.instance_usd_hour: missing key, .* the price of ml.p5.48xlarge is not known",
+        ),
+        (document(endpoint={"deadline_ms": 0}), "endpoint.deadline_ms: should be greater than or equal to 1"),
+        (document(endpoint={"expected_rps": 0}), "endpoint.expected_rps: should be greater than 0"),
+        (
+            document(endpoint={"instance_usd_hour": -1}),
+            "endpoint.instance_usd_hour: should be greater than 0",
+        ),
         (document(model={"labels": [1]}), "model.labels: expected a file's name or a list of names"),
         (document(input={"steps": [{"name": "image"}, {"width": 8}]}), r"input.steps\[1\].name: missing key"),
         (document(golden={"targets": "a.py:b"}), "golden: targets are the answers to samples"),
@@ -139,6 +157,15 @@ def test_every_commented_key_of_the_template_may_be_uncommented():
     for line in keys:
         if not line.startswith("# name = "):
             Recipe.from_dict(tomllib.loads(with_samples.replace(line, line.removeprefix("# "))))
+
+
+def test_what_decides_about_an_endpoint_is_no_part_of_it():
+    expected = {"deadline_ms": 200, "expected_rps": 0.5, "instance_usd_hour": 5.0}
+    recipe = Recipe.from_dict(
+        document(model={"target": "auto"}, endpoint={**expected, "instance_type": "ml.p5.48xlarge"})
+    )
+
+    assert recipe.endpoint.to_manifest() == manifest.Endpoint(instance_type="ml.p5.48xlarge")
 
 
 def test_an_asynchronous_endpoint_may_be_at_zero():

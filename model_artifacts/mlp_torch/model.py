@@ -24,7 +24,6 @@ class Perceptron(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(FEATURES, first),
             nn.ReLU(),
-            nn.Dropout(0.3),
             nn.Linear(first, second),
             nn.ReLU(),
             nn.Linear(second, CLASSES),

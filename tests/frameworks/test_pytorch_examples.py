@@ -1,6 +1,9 @@
 """The examples that PyTorch makes, as `modelet serve` answers for them."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +17,11 @@ from modelet.repository import Repository, served_version
 
 MODELS = Path(__file__).parents[2] / "model_artifacts"
 CATS = {"Egyptian cat", "tabby", "tiger cat"}
+DIGEST = """
+from hashlib import sha256
+from train import weights
+print(sha256(b"".join(tensor.numpy().tobytes() for tensor in weights().values())).hexdigest())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +134,21 @@ class TestMlpTorch:
             c for c in passport("mlp_torch")["candidates"] if c["name"] == winner("mlp_torch")["name"]
         ]
         assert served["accuracy"]["accuracy"] >= 0.94
+
+    def test_every_cpu_learns_the_same_weights(self):
+        """Others' kernels stand for other CPUs."""
+        kernels = [
+            {"OMP_NUM_THREADS": "2"},
+            {"OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"},
+            {"OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+        ]
+        digests = {
+            subprocess.check_output(
+                [sys.executable, "-B", "-c", DIGEST], cwd=MODELS / "mlp_torch", env={**os.environ, **chosen}
+            )
+            for chosen in kernels
+        }
+        assert len(digests) == 1
 
 
 def winner(model: str):

@@ -69,7 +69,7 @@ test: install  ## Unit and functional tests: no AWS, Docker or GPU
 	@$(BIN)/modelet build
 	@$(BIN)/python -m pytest tests/unit tests/functional
 
-test-frameworks: install-frameworks  ## Converters of the heavy frameworks, and the examples that need them
+test-frameworks: install-frameworks install-gpu-local  ## Converters of the heavy frameworks, and the examples that need them
 	@$(FRAMEWORKS)/modelet build
 	@$(FRAMEWORKS)/python -m pytest tests/frameworks tests/functional/test_golden_inputs.py
 

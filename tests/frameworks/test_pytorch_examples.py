@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from support.service import Running, running
+from tritonclient import http as triton
 
+from modelet.build.arrays import to_array
+from modelet.golden import Golden
+from modelet.local.endpoint.installation import Installation
 from modelet.repository import Repository, served_version
 
 MODELS = Path(__file__).parents[2] / "model_artifacts"
@@ -128,6 +132,25 @@ class TestMlpTorch:
         body = (MODELS / "mlp_torch" / "samples" / "samples.csv").read_bytes()
         answers = ask(service, "mlp_torch", body, "text/csv")["predictions"]
         assert [answer["label"] for answer in answers] == ["benign", "malignant", "malignant"]
+
+    @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+    def test_triton_gives_what_pytorch_gives(self, service, binary):
+        assert Installation.find() is not None, "there is no Triton server: run `make install-gpu-local`"
+        version = served_version(Repository(MODELS).model("mlp_torch"))
+        golden = Golden.load(version.folder)
+        client = triton.InferenceServerClient(service.url.removeprefix("http://"))
+        for case in golden.cases:
+            inputs = [triton.InferInput(t.name, t.shape, t.datatype.name) for t in case.inputs]
+            for given, tensor in zip(inputs, case.inputs, strict=True):
+                given.set_data_from_numpy(to_array(tensor), binary_data=binary)
+            outputs = [triton.InferRequestedOutput(t.name, binary_data=binary) for t in case.outputs]
+            answer = client.infer("mlp_torch", inputs, outputs=outputs)
+            assert "served_by" not in answer.get_response().get("parameters", {})
+            for expected in case.outputs:
+                ours = answer.as_numpy(expected.name)
+                tolerance = golden.tolerance
+                np.testing.assert_allclose(ours, to_array(expected), rtol=tolerance.rtol, atol=tolerance.atol)
+        client.close()
 
     def test_the_held_out_samples(self):
         [served] = [

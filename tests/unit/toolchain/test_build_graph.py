@@ -6,11 +6,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support.graphs import add_and_scale, identity, model, softmax, table_lookup, value
+from support.networks import mlp
 
 from modelet.build import facts, ort_format
 from modelet.build.arrays import to_tensor
 from modelet.build.normalise import normalise
 from modelet.build.optimise import Candidate, optimise
+from modelet.build.quantise.half import halve
+from modelet.build.quantise.prepare import prepare
 from modelet.build.reference import ReferenceSession
 from modelet.errors import GraphRefused
 from modelet_runtime.manifest import TensorSpec
@@ -99,6 +102,15 @@ class TestOptimise:
         proto = model(nodes, [value("x", FLOAT, ("n", 8))], [value("y", FLOAT, ("n", 8))], weights)
         graph = optimise(Candidate("fp32", proto), "gpu", tmp_path / "gpu").graph
         assert {node.domain for node in graph.graph.node} == {""}
+
+    def test_the_graph_for_a_gpu_computes_in_the_bits_it_was_halved_to(self, tmp_path):
+        """ONNX Runtime has no such products on a CPU, and would write casts to 32 bits around them."""
+        graph = optimise(Candidate("fp16", halve(prepare(mlp()))), "gpu", tmp_path / "gpu").graph
+        types = {tensor.name: tensor.data_type for tensor in graph.graph.initializer}
+        products = [node for node in graph.graph.node if node.op_type == "Gemm"]
+        assert len(products) == 2
+        for node in products:
+            assert [types.get(name) for name in node.input[1:]] == [TensorProto.FLOAT16] * 2
 
     def test_a_graph_that_cannot_be_loaded_is_refused(self, tmp_path):
         proto = identity(TensorProto.STRING)

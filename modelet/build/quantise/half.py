@@ -2,6 +2,7 @@
 
 import onnx
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 
 from modelet.build.quantise.engine import quiet
 from modelet.build.quantise.graph import copy
@@ -25,4 +26,6 @@ def halve(model: onnx.ModelProto, left_out: tuple[str, ...] = ()) -> onnx.ModelP
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_KEPT],
             node_block_list=list(left_out),
         )
+        # The casts are added behind all else, and a graph's nodes stand in the order they run in.
+        OnnxModel.graph_topological_sort(halved.graph, is_deterministic=True)
     return halved

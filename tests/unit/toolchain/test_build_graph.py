@@ -111,6 +111,7 @@ class TestOptimise:
         assert len(products) == 2
         for node in products:
             assert [types.get(name) for name in node.input[1:]] == [TensorProto.FLOAT16] * 2
+        onnx.checker.check_model(graph, full_check=True)
 
     def test_a_graph_that_cannot_be_loaded_is_refused(self, tmp_path):
         proto = identity(TensorProto.STRING)

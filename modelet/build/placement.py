@@ -11,6 +11,7 @@ from typing import Literal
 from modelet.prices import LAMBDA_GB_SECOND
 from modelet.recipe import Recipe
 from modelet_runtime import manifest
+from modelet_runtime.settings import MIB_PER_VCPU
 
 # Two allowances, which no build can measure. What a request takes beside the graph: the API, Lambda's own
 # way to a warm environment, the steps. And how long a function waits for what the endpoint answers.
@@ -58,12 +59,24 @@ class Costs:
         )
 
 
+def in_function_ms(measured_ms: float, memory_mib: int) -> float:
+    """What a run takes in a function, of one that was measured on as many whole CPUs as its memory pays for.
+
+    Below one vCPU a function gets a share of it by its memory.
+
+    Args:
+        measured_ms: The run's time on at least one CPU.
+        memory_mib: The function's memory.
+    """
+    return measured_ms * max(1.0, MIB_PER_VCPU / memory_mib)
+
+
 def place(recipe: Recipe, median_ms: float, p95_ms: float) -> manifest.Placement:
     """Decide who runs the graph.
 
     Args:
         recipe: A recipe whose target is `auto`.
-        median_ms: One run on the CPU, with as many threads as the function has.
+        median_ms: One run in the function.
         p95_ms: What 95% of the runs take at most.
     """
     deadline_ms, rps = recipe.endpoint.deadline_ms, recipe.endpoint.expected_rps

@@ -7,7 +7,7 @@ from modelet.build.contest.record import Contest
 from modelet.build.contest.ring import Report, hold
 from modelet.build.contest.settings import Settings
 from modelet.build.optimise import Artifact, Candidate, optimise
-from modelet.build.placement import place
+from modelet.build.placement import in_function_ms, place
 from modelet.errors import RecipeRefused
 from modelet.recipe import Recipe
 from modelet_runtime.manifest import Placement
@@ -48,7 +48,9 @@ def hold_and_place(
     contest = hold(graph, champion, runs, Settings.of(recipe, labels, runs.is_real, "cpu"), report)
     latency = contest.winner.latency_ms
     assert latency is not None, "what wins on a CPU was timed"
-    placement = place(recipe, latency.median, latency.p95)
+    memory_mib = recipe.resources.memory_mib
+    median_ms, p95_ms = (in_function_ms(ms, memory_mib) for ms in (latency.median, latency.p95))
+    placement = place(recipe, median_ms, p95_ms)
     if placement.target == "cpu":
         return contest, placement
     report(f"for a GPU, because {placement.reason}")

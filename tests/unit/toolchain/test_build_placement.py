@@ -7,7 +7,7 @@ of 110 ms costs 1.83334e-6 USD, the 10 ms that a function waits for an endpoint 
 
 import pytest
 
-from modelet.build.placement import place
+from modelet.build.placement import in_function_ms, place
 from modelet.recipe import Recipe
 
 
@@ -20,6 +20,12 @@ def recipe(rps: float, deadline_ms: int = 200, **endpoint: object) -> Recipe:
             "endpoint": expected,
         }
     )
+
+
+@pytest.mark.parametrize(("memory_mib", "taken_ms"), [(1769, 100), (3538, 100), (512, 345.5), (128, 1382)])
+def test_a_function_of_less_than_a_cpu_takes_longer(memory_mib: int, taken_ms: float):
+    # 1769 / 512 is 3.455, and 1769 / 128 is 13.82.
+    assert in_function_ms(100, memory_mib) == pytest.approx(taken_ms, rel=1e-3)
 
 
 def test_what_the_cpu_does_in_time_and_for_less_stays_there():

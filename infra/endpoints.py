@@ -7,9 +7,8 @@ from infra.errors import ModelRefused, SettingsRefused
 from infra.fleet import FleetModel, ModelVersion
 from infra.pricing import at_rest
 from infra.settings import StageSettings
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
-ASYNC = "async"
 # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 _LONGEST_VARIANT = 63
 

@@ -9,8 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.endpoint_scaling import NAMESPACE
-from infra.endpoints import ASYNC
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
 _HARDWARE = "/aws/sagemaker/Endpoints"
 _MINUTE = cdk.Duration.minutes(1)

@@ -8,8 +8,7 @@ from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.endpoints import ASYNC
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
 NAMESPACE = "AWS/SageMaker"
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"

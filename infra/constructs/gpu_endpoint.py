@@ -10,9 +10,8 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.endpoints import ASYNC
 from infra.settings import StageSettings
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
 # In the bucket of jobs.
 ASYNC_INPUT, ASYNC_OUTPUT, ASYNC_FAILURE = "endpoint/in/", "endpoint/out/", "endpoint/failed/"

@@ -11,12 +11,12 @@ from infra.constructs.answer_topics import AnswerTopics
 from infra.constructs.encryption import TABLE_KEY_ACTIONS
 from infra.constructs.gpu_endpoint import Answers, ModelData
 from infra.constructs.hosting import Hosted, Hosting
-from infra.endpoints import ASYNC, own_part, variant_name
+from infra.endpoints import own_part, variant_name
 from infra.fleet import ModelVersion
 from infra.settings import StageSettings
 from infra.stacks.jobs import JobStack
 from infra.stacks.shared import SharedStack
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
 ASK, ASK_LATER = "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"
 # Whether an endpoint is at zero; decision 0198.

@@ -21,7 +21,6 @@ from infra.constructs.model_function import ModelFunction
 from infra.constructs.model_metrics import ModelMetrics
 from infra.constructs.model_routes import ModelRoutes
 from infra.constructs.smoke_test import SmokeTest
-from infra.endpoints import ASYNC
 from infra.fleet import GOLDEN, FleetModel, ModelVersion
 from infra.settings import StageSettings
 from infra.stacks.base import StageStack, grant_basics
@@ -31,7 +30,7 @@ from infra.stacks.hosting import grant_ask, own_endpoint
 from infra.stacks.jobs import JobStack
 from infra.stacks.shared import SharedStack
 from modelet_runtime.aliases import LIVE
-from modelet_runtime.manifest import Endpoint
+from modelet_runtime.manifest import ASYNC, Endpoint
 
 _COMMAND = "predict.handler.handler"
 

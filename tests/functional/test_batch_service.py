@@ -1,5 +1,6 @@
 """Batch inference on one machine: files go into a bucket, results come out; all that is between is real."""
 
+import contextlib
 import json
 import os
 import pty
@@ -284,10 +285,17 @@ def test_a_terminal_shows_a_bar_until_the_run_is_over(service: BatchService, mod
     assert "\u2501" in shown.decode()  # a heavy line
 
 
+def free_port() -> int:
+    """A free port that no connection is given by the system before it is listened at."""
+    for port in range(20_000, 30_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 def test_s3_listens_where_the_person_said(models: Path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running(models, "--s3-port", str(port), script=SERVE) as started:
         until(lambda: any(f"batch http://127.0.0.1:{port}" in line for line in started.lines), started)
         for secret in ("any", "other"):

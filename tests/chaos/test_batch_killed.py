@@ -37,7 +37,7 @@ HASTY = {
     "MODELET_BATCH_CHECKPOINT_S": "0.5",
     "MODELET_BATCH_RESERVE_S": "1",
 }
-_PATIENCE_S = 240
+_PATIENCE_S = 600
 _log = logging.getLogger(__name__)
 
 

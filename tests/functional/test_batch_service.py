@@ -304,7 +304,7 @@ def test_s3_listens_where_the_person_said(models: Path):
                 aws_access_key_id=secret, aws_secret_access_key=secret,
             )  # fmt: skip
             names = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-            assert names >= {"modelet-in", "modelet-out"}
+            assert names == {"modelet-in", "modelet-jobs", "modelet-out"}
 
 
 def test_without_a_service_the_commands_say_what_to_do(models: Path, tmp_path: Path):
